@@ -1,0 +1,21 @@
+//! Every judgement Palisade makes about an MCP call.
+//!
+//! The crate decides and touches nothing: no socket, file, environment, clock or randomness of its own.
+//! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
+//!
+//! * Words, what the stages talk about: [`arrival`], [`clock`], [`message`], [`refusal`], [`seal`].
+//! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
+//!   [`validate`], [`audit`].
+
+pub mod arrival;
+pub mod audit;
+pub mod authenticate;
+pub mod authorize;
+pub mod clock;
+pub mod edge;
+pub mod identify;
+pub mod limit;
+pub mod message;
+pub mod refusal;
+pub mod seal;
+pub mod validate;

@@ -1,0 +1,418 @@
+//! Why a call is turned away, and what each side hears of it.
+//!
+//! One table ([`Reason::row`]) maps every reason to its stable code, JSON-RPC code, HTTP statuses, security
+//! event and public words. `docs/reference/errors.md` is generated from it, and only the gateway's `reply`
+//! reads its numbers.
+//!
+//! 1. Where the protocol has a JSON-RPC code, that one is used. Ours alone are `1000 + n` for `MCP-n`, outside
+//!    the range the specification reserves (MCP 2026-07-28, basic, "Error Codes").
+//! 2. What is decided before the message is understood is an HTTP error. What is decided about an understood
+//!    message is HTTP 200 with a JSON-RPC error: clients show its code and words instead of a broken connection.
+//! 3. A refusal's cause is for the log. It has no way into an answer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// The stable name of an error, as callers see it in `data.code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `MCP-001`
+    InvalidArgs,
+    /// `MCP-002`
+    Unauthorized,
+    /// `MCP-003`
+    BackendUnavailable,
+    /// `MCP-004`
+    Timeout,
+    /// `MCP-005`
+    IdempotencyConflict,
+    /// `MCP-006`
+    RateLimitExceeded,
+    /// `MCP-007`
+    UnknownTool,
+    /// `MCP-008`
+    NoHandler,
+    /// `MCP-009`
+    OutputSchemaViolation,
+    /// `MCP-010`
+    InsufficientData,
+    /// `MCP-011`
+    MissingConfiguration,
+    /// `MCP-012`
+    InsufficientLiquidity,
+    /// `MCP-013`
+    KeyNotFound,
+    /// `MCP-014`
+    StorageQuotaExceeded,
+    /// `MCP-015`
+    InvalidSymbol,
+    /// `MCP-016`
+    SsrfBlocked,
+    /// `MCP-017`
+    PayloadTooLarge,
+    /// `MCP-999`
+    InternalError,
+}
+
+impl Code {
+    /// Every code, in order.
+    pub const ALL: [Self; 18] = [
+        Self::InvalidArgs,
+        Self::Unauthorized,
+        Self::BackendUnavailable,
+        Self::Timeout,
+        Self::IdempotencyConflict,
+        Self::RateLimitExceeded,
+        Self::UnknownTool,
+        Self::NoHandler,
+        Self::OutputSchemaViolation,
+        Self::InsufficientData,
+        Self::MissingConfiguration,
+        Self::InsufficientLiquidity,
+        Self::KeyNotFound,
+        Self::StorageQuotaExceeded,
+        Self::InvalidSymbol,
+        Self::SsrfBlocked,
+        Self::PayloadTooLarge,
+        Self::InternalError,
+    ];
+
+    /// The name and the upper-case word: `("MCP-006", "RATE_LIMIT_EXCEEDED")`.
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidArgs => ("MCP-001", "INVALID_ARGS"),
+            Self::Unauthorized => ("MCP-002", "UNAUTHORIZED"),
+            Self::BackendUnavailable => ("MCP-003", "BACKEND_UNAVAILABLE"),
+            Self::Timeout => ("MCP-004", "TIMEOUT"),
+            Self::IdempotencyConflict => ("MCP-005", "IDEMPOTENCY_CONFLICT"),
+            Self::RateLimitExceeded => ("MCP-006", "RATE_LIMIT_EXCEEDED"),
+            Self::UnknownTool => ("MCP-007", "UNKNOWN_TOOL"),
+            Self::NoHandler => ("MCP-008", "NO_HANDLER"),
+            Self::OutputSchemaViolation => ("MCP-009", "OUTPUT_SCHEMA_VIOLATION"),
+            Self::InsufficientData => ("MCP-010", "INSUFFICIENT_DATA"),
+            Self::MissingConfiguration => ("MCP-011", "MISSING_CONFIGURATION"),
+            Self::InsufficientLiquidity => ("MCP-012", "INSUFFICIENT_LIQUIDITY"),
+            Self::KeyNotFound => ("MCP-013", "KEY_NOT_FOUND"),
+            Self::StorageQuotaExceeded => ("MCP-014", "STORAGE_QUOTA_EXCEEDED"),
+            Self::InvalidSymbol => ("MCP-015", "INVALID_SYMBOL"),
+            Self::SsrfBlocked => ("MCP-016", "SSRF_BLOCKED"),
+            Self::PayloadTooLarge => ("MCP-017", "PAYLOAD_TOO_LARGE"),
+            Self::InternalError => ("MCP-999", "INTERNAL_ERROR"),
+        }
+    }
+}
+
+/// What a refusal means for whoever watches: the class of a security event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A credential was missing or wrong.
+    AuthFailure,
+    /// A caller exceeded a limit.
+    RateLimit,
+    /// A URL pointed to where no caller may reach.
+    SsrfAttempt,
+    /// A message was malformed, oversized or contradictory.
+    InputValidation,
+    /// A rule forbids the call, its origin, its host or its address.
+    PolicyDenied,
+}
+
+impl Event {
+    /// Name and severity as they stand in records and answers.
+    pub const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AuthFailure => ("auth_failure", "high"),
+            Self::RateLimit => ("rate_limit", "medium"),
+            Self::SsrfAttempt => ("ssrf_attempt", "critical"),
+            Self::InputValidation => ("input_validation", "medium"),
+            Self::PolicyDenied => ("policy_denied", "medium"),
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident: $code:ident, $json_rpc:literal, $modern:literal, $legacy:literal, $rest:literal, $event:expr, $words:literal;)*) => {
+        /// Every reason a call is turned away.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What each side hears of this reason.
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$name => Row {
+                        name: stringify!($name),
+                        code: Code::$code,
+                        json_rpc: $json_rpc,
+                        http: Http { modern: $modern, legacy: $legacy, rest: $rest },
+                        event: $event,
+                        words: $words,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+use Event::{AuthFailure, InputValidation, PolicyDenied, RateLimit, SsrfAttempt};
+
+reasons! {
+    // name                 code                JSON-RPC  HTTP: modern legacy REST  security event      public words
+
+    /// The body is not one strict JSON document.
+    NotJson:                InvalidArgs,          -32700,  400, 400, 400, Some(InputValidation), "the body is not one valid JSON document";
+    /// Valid JSON that is no JSON-RPC message, or not one this revision allows.
+    NotAMessage:            InvalidArgs,          -32600,  400, 400, 400, Some(InputValidation), "the message is not a valid JSON-RPC request of this protocol revision";
+    /// A 2026-07-28 request without its mandatory `_meta`.
+    MetaMissing:            InvalidArgs,          -32602,  400, 400, 400, Some(InputValidation), "the request lacks mandatory _meta fields";
+    /// Parameters that do not have the shape the method asks for.
+    InvalidParams:          InvalidArgs,          -32602,  200, 200, 400, Some(InputValidation), "the parameters do not fit the method";
+    /// A mirrored header disagrees with the body, is missing or stands twice.
+    HeaderMismatch:         InvalidArgs,          -32020,  400, 400, 400, Some(InputValidation), "a request header disagrees with the body";
+    /// A protocol revision nobody here speaks.
+    UnsupportedRevision:    InvalidArgs,          -32022,  400, 400, 400, None,                  "this protocol revision is not supported";
+    /// The revision has no such method, or it may not pass.
+    UnknownMethod:          NoHandler,            -32601,  404, 200, 404, Some(InputValidation), "no such method";
+    /// No such path.
+    UnknownPath:            NoHandler,            -32601,  404, 404, 404, None,                  "no such path";
+    /// The path does not take this HTTP method.
+    MethodNotAllowed:       NoHandler,            -32601,  405, 405, 405, None,                  "this path does not take this HTTP method";
+    /// The request body is not `application/json` in plain encoding.
+    UnsupportedMediaType:   InvalidArgs,          -32600,  415, 415, 415, Some(InputValidation), "the body must be application/json without content encoding";
+    /// The client takes none of the forms an answer can have.
+    NotAcceptable:          InvalidArgs,          -32600,  406, 406, 406, None,                  "Accept must allow application/json and text/event-stream";
+    /// A legacy request that needs a session and names none.
+    SessionMissing:         InvalidArgs,          -32600,  400, 400, 400, None,                  "Mcp-Session-Id is missing: initialize first";
+    /// A session that never was, has ended, or is somebody else's.
+    SessionUnknown:         InvalidArgs,          -32600,  404, 404, 404, None,                  "no such session: initialize again";
+    /// A tool nobody offers.
+    UnknownTool:            UnknownTool,          -32602,  200, 200, 404, Some(InputValidation), "unknown tool";
+    /// No credential, or a wrong one.
+    Unauthenticated:        Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "authentication is needed";
+    /// Several credentials, or a malformed one.
+    CredentialMalformed:    Unauthorized,           1002,  400, 400, 400, Some(AuthFailure),     "send exactly one well-formed credential";
+    /// A known caller who may not do this.
+    Forbidden:              Unauthorized,           1002,  200, 200, 403, Some(PolicyDenied),    "not allowed";
+    /// The `Host` is not one of ours.
+    HostRefused:            Unauthorized,           1002,  421, 421, 421, Some(PolicyDenied),    "this host name is not served here";
+    /// The `Host` is missing, doubled or malformed.
+    HostMalformed:          InvalidArgs,          -32600,  400, 400, 400, Some(InputValidation), "the request needs exactly one valid Host";
+    /// The browser origin is not on the list.
+    OriginRefused:          Unauthorized,           1002,  403, 403, 403, Some(PolicyDenied),    "this origin is not allowed";
+    /// The client address is refused by an IP list.
+    AddressRefused:         Unauthorized,           1002,  403, 403, 403, Some(PolicyDenied),    "this address is not allowed";
+    /// A limit is used up.
+    RateLimited:            RateLimitExceeded,      1006,  429, 429, 429, Some(RateLimit),       "too many calls";
+    /// The same idempotency key with another body, or still in flight.
+    IdempotencyConflict:    IdempotencyConflict,    1005,  409, 409, 409, None,                  "this idempotency key is in use";
+    /// The upstream cannot be reached or answers nonsense.
+    BackendUnavailable:     BackendUnavailable,     1003,  200, 200, 503, None,                  "the server behind the gateway is not available";
+    /// No more sessions or children can be had now.
+    NoCapacity:             BackendUnavailable,     1003,  503, 503, 503, None,                  "no capacity left: try again later";
+    /// What must be recorded cannot be recorded, so it is not done.
+    JournalUnavailable:     BackendUnavailable,     1003,  503, 503, 503, None,                  "the audit journal cannot be written: nothing was done";
+    /// The upstream did not answer in time.
+    Timeout:                Timeout,                1004,  200, 200, 504, None,                  "the server behind the gateway did not answer in time";
+    /// The client did not send its body in time.
+    BodyTimeout:            Timeout,                1004,  408, 408, 408, Some(InputValidation), "the body did not arrive in time";
+    /// The upstream's answer breaks the rules of the protocol or its own schema.
+    AnswerInvalid:          OutputSchemaViolation,  1009,  200, 200, 502, None,                  "the server behind the gateway gave an invalid answer";
+    /// A symbol outside the list.
+    InvalidSymbol:          InvalidSymbol,        -32602,  200, 200, 400, Some(InputValidation), "this symbol is not allowed";
+    /// A URL that leads inside.
+    SsrfBlocked:            SsrfBlocked,            1016,  200, 200, 400, Some(SsrfAttempt),     "this URL is not allowed";
+    /// Body, header, argument or nesting beyond its limit.
+    PayloadTooLarge:        PayloadTooLarge,        1017,  413, 413, 413, Some(InputValidation), "the message is too large";
+    /// Something of ours broke.
+    Internal:               InternalError,        -32603,  500, 500, 500, None,                  "internal error";
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The reason's name, as it stands in records.
+    pub name: &'static str,
+    /// The stable code.
+    pub code: Code,
+    /// `error.code` of the JSON-RPC answer.
+    pub json_rpc: i32,
+    /// The HTTP statuses.
+    pub http: Http,
+    /// The security event it raises, if any.
+    pub event: Option<Event>,
+    /// What the caller reads unless the refusal says it better.
+    pub words: &'static str,
+}
+
+/// HTTP status of a reason, by who asks: a 404 tells a legacy client that its session is gone, so the eras differ.
+#[derive(Debug, Clone, Copy)]
+pub struct Http {
+    /// MCP 2026-07-28 and later.
+    pub modern: u16,
+    /// MCP 2025-11-25 and earlier.
+    pub legacy: u16,
+    /// Everything that is not MCP.
+    pub rest: u16,
+}
+
+/// A call turned away: what the caller hears, and what only the log hears.
+#[derive(Clone)]
+pub struct Refusal {
+    reason: Reason,
+    words: Option<Cow<'static, str>>,
+    pointer: Option<String>,
+    details: Vec<(&'static str, Detail)>,
+    retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
+    cause: Option<Box<str>>,
+}
+
+/// A public fact about a refusal: the limit, the actual value, what is supported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// A count or size.
+    Number(u64),
+    /// A short text without secrets.
+    Text(Cow<'static, str>),
+    /// Several texts.
+    List(Vec<&'static str>),
+}
+
+impl Refusal {
+    /// A refusal with the words of its row.
+    pub const fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            words: None,
+            pointer: None,
+            details: Vec::new(),
+            retry_after: None,
+            challenge: None,
+            cause: None,
+        }
+    }
+
+    /// Says it better than the row. Never put a secret or an upstream's text here.
+    #[must_use]
+    pub fn says(mut self, words: impl Into<Cow<'static, str>>) -> Self {
+        self.words = Some(words.into());
+        self
+    }
+
+    /// Names the field at fault: a JSON pointer (RFC 6901) or a header name.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// Adds a public fact.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, detail: Detail) -> Self {
+        self.details.push((name, detail));
+        self
+    }
+
+    /// Adds the limit and the actual value.
+    #[must_use]
+    pub fn limit(self, limit: u64, actual: u64) -> Self {
+        self.with("limit", Detail::Number(limit)).with("actual", Detail::Number(actual))
+    }
+
+    /// Says when to come back; rounded up to at least one second when sent.
+    #[must_use]
+    pub const fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The `WWW-Authenticate` challenge (RFC 9110 section 11.6.1).
+    #[must_use]
+    pub const fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// What only the log may know.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string().into_boxed_str());
+        self
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The caller's words.
+    pub fn words(&self) -> &str {
+        self.words.as_deref().unwrap_or(self.reason.row().words)
+    }
+
+    /// The field at fault.
+    pub fn pointer(&self) -> Option<&str> {
+        self.pointer.as_deref()
+    }
+
+    /// The public facts.
+    pub fn details(&self) -> &[(&'static str, Detail)] {
+        &self.details
+    }
+
+    /// Whole seconds until a retry makes sense, at least 1.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1))
+    }
+
+    /// The `WWW-Authenticate` value.
+    pub const fn challenge_value(&self) -> Option<&'static str> {
+        self.challenge
+    }
+
+    /// The private cause, for the log and the record alone.
+    pub fn cause_for_log(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({:?}: {})", self.reason, self.words())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Reason, Refusal};
+    use std::time::Duration;
+
+    /// E9: our own JSON-RPC codes lie outside the reserved range and follow `1000 + n`.
+    #[test]
+    fn every_number_is_the_protocols_or_ours() {
+        const PROTOCOL: [i32; 7] = [-32700, -32600, -32601, -32602, -32603, -32020, -32022];
+        for reason in Reason::ALL {
+            let row = reason.row();
+            let number: i32 = row.code.names().0.trim_start_matches("MCP-").parse().unwrap();
+            assert!(PROTOCOL.contains(&row.json_rpc) || row.json_rpc == 1000 + number, "{}", row.name);
+        }
+    }
+
+    /// E9: the code names are unique.
+    #[test]
+    fn codes_are_unique() {
+        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.names().0).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    /// D1: Retry-After is a whole second, at least 1.
+    #[test]
+    fn retry_after_is_rounded_up() {
+        let seconds = |ms| Refusal::new(Reason::RateLimited).retry_after(Duration::from_millis(ms)).retry_after_seconds();
+        assert_eq!([seconds(0), seconds(1), seconds(1000), seconds(1001)], [Some(1), Some(1), Some(1), Some(2)]);
+    }
+}
