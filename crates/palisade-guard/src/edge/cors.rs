@@ -79,7 +79,6 @@ fn may_send(name: &str) -> bool {
         let (prefix, parameter) = name.split_at_checked(PARAMETER.len()).unwrap_or_default();
         // `*` would be a wildcard in the answer, although it is legal in a header name.
         prefix.eq_ignore_ascii_case(PARAMETER)
-            && !parameter.is_empty()
             && !parameter.contains('*')
             && HeaderName::from_bytes(parameter.as_bytes()).is_ok()
     }

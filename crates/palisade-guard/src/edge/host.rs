@@ -77,7 +77,7 @@ impl ServedName {
             (Self::Exact(name), asked) => name.is(asked),
             (Self::Below(suffix), Name::Domain(asked)) => {
                 let cut = asked.len().saturating_sub(suffix.len());
-                cut > 0 && asked.get(cut..).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+                asked.get(cut..).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
             }
             (Self::Below(_), Name::Address(_)) => false,
         }

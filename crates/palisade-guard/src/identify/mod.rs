@@ -3,7 +3,7 @@
 //! 1. The client is whoever opened the connection, unless that is one of the listed proxies.
 //! 2. A listed proxy is believed about the hop before it, and so on: the client is the right-most address that is
 //!    not a listed proxy ([`client_address`]). What stands left of it is anybody's text.
-//! 3. The address passes the lists ([`ip_list`]): deny wins, and an allow list admits nobody else.
+//! 3. The address passes the lists ([`IpLists::judge`]): deny wins, and an allow list admits nobody else.
 
 pub mod client_address;
 mod forwarded;

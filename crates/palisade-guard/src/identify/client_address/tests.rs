@@ -111,6 +111,8 @@ fn tls_is_the_clients_own() {
     assert!(secure(&[("forwarded", "proto=https"), ("x-forwarded-for", STRANGER)]));
     assert!(!secure(&[("x-forwarded-proto", "http")]));
     assert!(!secure(&[("x-forwarded-proto", "https, http")]));
+    assert!(!secure(&[("x-forwarded-proto", "http, https")]));
+    assert!(!secure(&[("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")]));
     assert!(!secure(&[("forwarded", "for=198.51.100.1;proto=https, for=203.0.113.9;proto=http")]));
     assert!(!secure(&[("forwarded", "for=198.51.100.1;proto=https, for=203.0.113.9")]));
     assert!(!secure(&[]));

@@ -62,6 +62,8 @@ fn malformed_elements_are_refused() {
         "proto=gopher",
         "for=192.0.2.43 for=192.0.2.44",
         "for=192.0.2.43=x",
+        "for=192.0.2.43 proto=https",
+        "for=\"192.0.2.43\"proto=https",
         "=192.0.2.43",
         "for=\"192.0.2.43\"x",
         "for=\"x, for=192.0.2.43",
