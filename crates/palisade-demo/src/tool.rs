@@ -93,10 +93,18 @@ where
     A: DeserializeOwned,
     O: Serialize,
 {
-    let arguments: A = serde_json::from_value(Value::Object(arguments))
-        .map_err(|fault| Refusal::new(Code::InvalidArgs, format!("arguments: {fault}"), json!({})))?;
+    let arguments: A = serde_json::from_value(Value::Object(arguments)).map_err(|fault| misfit(&fault.to_string()))?;
     serde_json::to_value(run(state, &arguments)?)
         .map_err(|_| Refusal::new(Code::InternalError, "the answer could not be written", json!({})))
+}
+
+/// Arguments of another shape than the tool's. The words may quote what the caller sent, so they are cut
+/// and hold no control characters.
+fn misfit(fault: &str) -> Refusal {
+    const SHOWN: usize = 300;
+    let shown: String =
+        fault.chars().take(SHOWN).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    Refusal::new(Code::InvalidArgs, format!("arguments: {shown}"), json!({}))
 }
 
 /// What a tool may answer: its own result, or a refusal. Clients check `structuredContent` against this also when
@@ -124,5 +132,19 @@ fn schema_of<T: JsonSchema>() -> JsonObject {
     match schema.to_value() {
         Value::Object(schema) => schema,
         _ => JsonObject::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E9: arguments of a wrong shape are refused in few words, however long or odd the caller's own were.
+    #[test]
+    fn a_misfit_is_short_and_clean() {
+        let refusal = misfit(&format!("unknown field `\n\u{1b}[31m{}`", "x".repeat(10_000)));
+        assert_eq!(refusal.code, Code::InvalidArgs);
+        assert!(refusal.message.starts_with("arguments: unknown field `  [31mxxx"));
+        assert!(refusal.message.len() <= 320);
     }
 }
