@@ -1,0 +1,199 @@
+//! From texts to values: every setting read into its type, every fault found.
+//!
+//! A setting that cannot be read gets a harmless stand-in, so that the rest is still judged; with a single fault the
+//! whole is thrown away, so no stand-in is ever used.
+
+pub(super) mod keys;
+mod listen;
+mod quantity;
+mod server;
+mod strength;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checked::{Audit, Auth, AuthMode, Config, Log, MessageLimits, StaticKey, Timeouts};
+use super::env::Vars;
+use super::fault::{Faults, Place};
+use super::flags::Flags;
+use super::merge::Layered;
+use super::raw;
+use palisade_guard::limit;
+use quantity::{MIB, SECOND};
+
+/// What a check needs beside the setting itself.
+pub(super) struct Check<'a> {
+    pub(super) layered: &'a Layered,
+    pub(super) vars: &'a Vars,
+    pub(super) flags: &'a Flags,
+    /// The folder of the file: relative paths in it start there, wherever the gateway was started.
+    pub(super) base: &'a Path,
+    pub(super) strict: bool,
+    /// Variables that hold keys and upstream credentials.
+    pub(super) key_variables: BTreeSet<&'a str>,
+    pub(super) faults: &'a mut Faults,
+}
+
+impl Check<'_> {
+    /// Reports a setting that was given.
+    fn fault(&mut self, setting: &str, problem: impl Into<String>, cure: impl Into<String>) {
+        self.faults.add(setting, self.layered.place(setting), problem, cure);
+    }
+
+    /// Reports a setting that nobody gave, unless somebody tried.
+    fn missing(&mut self, setting: &str, place: Place, problem: impl Into<String>, cure: impl Into<String>) {
+        if !self.faults.was_tried(setting) {
+            self.faults.add(setting, place, problem, cure);
+        }
+    }
+
+    /// A path of the file's, from the file's folder on; one of a flag's, from where the gateway was started.
+    fn path(&self, setting: &str, path: &str) -> PathBuf {
+        match self.layered.place(setting) {
+            Place::File { .. } => self.base.join(path),
+            _ => PathBuf::from(path),
+        }
+    }
+}
+
+/// Reads everything.
+pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<'_>) -> Config {
+    let listen = listen::socket(&raw.listen, check);
+    let identify = listen::identify(&raw.listen, check);
+    let edge = listen::edge(&raw.listen, check);
+    let names: Vec<Arc<str>> = raw.servers.keys().map(|name| Arc::from(name.as_str())).collect();
+    let keys = keys::all(&raw.auth, &names, check);
+    let loopback = listen.address.ip().is_loopback();
+    let auth = auth(&raw.auth, keys, loopback, check);
+    if auth.mode == AuthMode::None {
+        refuse_open_door(loopback, &raw.listen, check);
+        notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
+        if !auth.keys.is_empty() {
+            notes.push("keys are configured, but auth.mode = \"none\" asks for none of them".to_owned());
+        }
+    }
+    if !loopback && edge.hosts.is_empty() && !check.strict {
+        notes.push("listen.hosts is empty: only calls to localhost are served, whatever the address".to_owned());
+    }
+    if check.flags.api_key.is_some() {
+        notes.push("--api-key shows the key to every process on this machine: use --api-key-file".to_owned());
+    }
+    let servers = server::all(&raw.servers, check);
+    Config {
+        environment: raw.environment,
+        monitoring: raw.monitoring,
+        log: Log { level: raw.log.level, format: raw.log.format },
+        listen,
+        edge,
+        identify,
+        auth,
+        limits: limits(&raw.limits, check),
+        message: message(&raw.limits, check),
+        timeouts: timeouts(&raw.timeouts, check),
+        servers,
+        audit: audit(&raw.audit, check),
+        notes,
+    }
+}
+
+fn auth(raw: &raw::Auth, keys: Vec<StaticKey>, loopback: bool, check: &mut Check<'_>) -> Auth {
+    let mode = match raw.mode {
+        raw::Mode::None => AuthMode::None,
+        raw::Mode::Bearer => AuthMode::Keys,
+    };
+    // On loopback in development one is made and shown; production has a rule of its own.
+    if mode == AuthMode::Keys && keys.is_empty() && !loopback && !check.strict {
+        check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);
+    }
+    Auth { mode, keys }
+}
+
+/// Mode `none` trusts everybody who reaches the socket, so nobody but this machine may.
+fn refuse_open_door(loopback: bool, raw: &raw::Listen, check: &mut Check<'_>) {
+    if !loopback {
+        let problem = format!("is \"none\", and {} is not a loopback address", raw.address);
+        check.fault("auth.mode", problem, "use \"bearer\", or listen on 127.0.0.1");
+    }
+    if !raw.trusted_proxies.is_empty() {
+        let problem = "is \"none\", and listen.trusted_proxies lets a proxy bring everybody in";
+        check.fault("auth.mode", problem, "use \"bearer\", or trust no proxy");
+    }
+}
+
+fn limits(raw: &raw::Limits, check: &mut Check<'_>) -> limit::Config {
+    if raw.per_address_per_minute > raw.address_ceiling_per_minute {
+        let problem = format!(
+            "{} is more than limits.address_ceiling_per_minute ({})",
+            raw.per_address_per_minute, raw.address_ceiling_per_minute
+        );
+        check.fault("limits.per_address_per_minute", problem, "lower the one or raise the other");
+    }
+    limit::Config {
+        per_address: raw.per_address_per_minute,
+        ceiling: raw.address_ceiling_per_minute,
+        per_caller: raw.per_caller_per_minute,
+        capacity: count(raw.counted),
+    }
+}
+
+fn message(raw: &raw::Limits, check: &mut Check<'_>) -> MessageLimits {
+    let body = check.size("limits.body", &raw.body, 1024..=1024 * MIB);
+    let arguments = check.size("limits.arguments", &raw.arguments, 1024..=1024 * MIB);
+    if arguments > body {
+        check.fault(
+            "limits.arguments",
+            format!("{} is more than limits.body ({})", raw.arguments, raw.body),
+            "lower it",
+        );
+    }
+    MessageLimits {
+        body: bytes(body),
+        arguments: bytes(arguments),
+        answer: bytes(check.size("limits.answer", &raw.answer, 1024..=1024 * MIB)),
+        header: bytes(check.size("limits.header", &raw.header, 8 * 1024..=MIB)),
+        depth: count(raw.depth),
+        batch: count(raw.batch),
+        tool_names: raw.tool_names,
+    }
+}
+
+fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
+    let mut read = |name: &str, text: &str, most: u64| check.duration(&format!("timeouts.{name}"), text, most);
+    Timeouts {
+        header: read("header", &raw.header, 60 * SECOND),
+        body: read("body", &raw.body, 3600 * SECOND),
+        idle: read("idle", &raw.idle, 3600 * SECOND),
+        write: read("write", &raw.write, 3600 * SECOND),
+        connect: read("connect", &raw.connect, 60 * SECOND),
+        keep_alive: read("keep_alive", &raw.keep_alive, 3600 * SECOND),
+        session: read("session", &raw.session, 24 * 3600 * SECOND),
+        shutdown: read("shutdown", &raw.shutdown, 3600 * SECOND),
+    }
+}
+
+fn audit(raw: &raw::Audit, check: &mut Check<'_>) -> Audit {
+    let dir = raw.dir.as_deref().map(|dir| check.path("audit.dir", dir));
+    if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
+        check.fault("audit.dir", format!("{} is not a folder", dir.display()), "make it, or name another");
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if raw.node.is_empty() || raw.node.len() > 64 || !raw.node.bytes().all(plain) {
+        let cure = "write 1 to 64 ASCII letters, digits, \".\", \"_\" or \"-\"";
+        check.fault("audit.node", format!("{:?} is not a name", raw.node), cure);
+    }
+    Audit {
+        dir,
+        durability: raw.durability,
+        segment_bytes: check.size("audit.segment", &raw.segment, MIB..=4096 * MIB),
+        node: raw.node.clone(),
+    }
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,255 @@
+//! The configuration after every check: nothing in it can be wrong, and nothing is left to be decided.
+//!
+//! Each part goes to the module that uses it, in that module's own type where it has one.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Uri};
+use palisade_guard::identify::IpLists;
+use palisade_guard::{edge, identify, limit};
+
+pub use super::raw::{Durability, Environment, Format, Level, ToolNames};
+use super::secret::{Command, Secret};
+
+/// Everything a gateway is built from.
+#[derive(Debug)]
+pub struct Config {
+    /// How strict to be.
+    pub environment: Environment,
+    /// Whether status and counters are served.
+    pub monitoring: bool,
+    /// What is written about our own work.
+    pub log: Log,
+    /// The socket.
+    pub listen: Listen,
+    /// Hosts, origins and headers.
+    pub edge: edge::Config,
+    /// Proxies and lists of addresses.
+    pub identify: identify::Config,
+    /// How callers prove who they are.
+    pub auth: Auth,
+    /// How many calls.
+    pub limits: limit::Config,
+    /// How large a message.
+    pub message: MessageLimits,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// What stands behind the gate, by name in order. Never empty.
+    pub servers: Vec<Server>,
+    /// The journal.
+    pub audit: Audit,
+    /// What an operator should know although nothing is wrong: to be written as warnings.
+    pub notes: Vec<String>,
+}
+
+impl Environment {
+    /// Whether what is dangerous is refused.
+    pub const fn is_strict(self) -> bool {
+        !matches!(self, Self::Development)
+    }
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Staging => "staging",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// What is written about our own work.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// The least important thing still written.
+    pub level: Level,
+    /// What a line looks like.
+    pub format: Format,
+}
+
+impl Level {
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Listen {
+    /// Where to bind; port 0 picks a free one.
+    pub address: SocketAddr,
+    /// Connections open at one time.
+    pub max_connections: usize,
+}
+
+/// How callers prove who they are.
+#[derive(Debug)]
+pub struct Auth {
+    /// Whether they must.
+    pub mode: AuthMode,
+    /// Every key, whatever it came from; no two have the same name or text.
+    pub keys: Vec<StaticKey>,
+}
+
+impl Auth {
+    /// Whether keys are asked for and there is none: in development on loopback alone, where one is made and shown.
+    pub const fn wants_a_key(&self) -> bool {
+        matches!(self.mode, AuthMode::Keys) && self.keys.is_empty()
+    }
+}
+
+/// Whether callers must prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Everybody on this machine may call.
+    None,
+    /// With a key.
+    Keys,
+}
+
+/// What is known of one key.
+pub struct StaticKey {
+    /// What its holder is called.
+    pub name: Arc<str>,
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Servers it may call; `None` means all.
+    pub servers: Option<Vec<Arc<str>>>,
+    /// Addresses it may be used from.
+    pub lists: IpLists,
+    /// Calls in 60 s, where it has a limit of its own.
+    pub limit: Option<u32>,
+}
+
+/// Without the digest: that of a key somebody chose can be guessed.
+impl fmt::Debug for StaticKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StaticKey");
+        shown.field("name", &self.name).field("servers", &self.servers).field("lists", &self.lists);
+        shown.field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// How large a message may be.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLimits {
+    /// Bytes of a request's body.
+    pub body: usize,
+    /// Bytes of a tool's arguments.
+    pub arguments: usize,
+    /// Bytes of one message of an answer.
+    pub answer: usize,
+    /// Bytes of a request's headers.
+    pub header: usize,
+    /// Arrays and objects inside one another.
+    pub depth: usize,
+    /// Messages in one batch.
+    pub batch: usize,
+    /// How tools may be called.
+    pub tool_names: ToolNames,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a request's headers.
+    pub header: Duration,
+    /// For a request's body.
+    pub body: Duration,
+    /// For the next request on an open connection.
+    pub idle: Duration,
+    /// For a client that does not read its answer.
+    pub write: Duration,
+    /// For a connection to an upstream.
+    pub connect: Duration,
+    /// Between two signs of life on a quiet stream.
+    pub keep_alive: Duration,
+    /// Until a session nobody uses is forgotten.
+    pub session: Duration,
+    /// For calls to end when the gateway stops.
+    pub shutdown: Duration,
+}
+
+/// One MCP server behind the gate.
+#[derive(Debug)]
+pub struct Server {
+    /// Its name: `/mcp/NAME`.
+    pub name: Arc<str>,
+    /// How to reach it.
+    pub upstream: Upstream,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Who may call it.
+    pub lists: IpLists,
+    /// Methods beyond those of MCP that may pass.
+    pub methods: Vec<Box<str>>,
+    /// Sessions open at one time.
+    pub max_sessions: usize,
+}
+
+/// How to reach a server.
+pub enum Upstream {
+    /// Over Streamable HTTP.
+    Http {
+        /// Its MCP endpoint: `http` or `https`, with a host.
+        url: Uri,
+        /// Sent with every request; each value can stand in a header.
+        headers: Vec<(HeaderName, Secret)>,
+        /// Certificates to believe instead of the system's.
+        ca_file: Option<PathBuf>,
+    },
+    /// As a child process.
+    Stdio {
+        /// Program and arguments; never empty.
+        command: Command,
+        /// Variables it gets.
+        env: Vec<(String, Secret)>,
+        /// Variables it gets from our own environment; none of them holds a secret of ours.
+        inherit_env: Vec<String>,
+        /// Where it runs.
+        working_dir: Option<PathBuf>,
+    },
+}
+
+/// Without what may be a credential: queries, header and variable values, telling arguments.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { url, headers, ca_file } => {
+                let shown = super::secret::Url::new(url.to_string());
+                f.debug_struct("Http").field("url", &shown).field("headers", headers).field("ca_file", ca_file).finish()
+            }
+            Self::Stdio { command, env, inherit_env, working_dir } => f
+                .debug_struct("Stdio")
+                .field("command", command)
+                .field("env", env)
+                .field("inherit_env", inherit_env)
+                .field("working_dir", working_dir)
+                .finish(),
+        }
+    }
+}
+
+/// The journal.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// Its folder, which exists; `None` in development alone.
+    pub dir: Option<PathBuf>,
+    /// When a record counts as kept.
+    pub durability: Durability,
+    /// Size at which a new file is begun.
+    pub segment_bytes: u64,
+    /// What this gateway is called in its records.
+    pub node: String,
+}

@@ -1,0 +1,203 @@
+//! Every environment variable that is read, in one table; and the only place that reads the environment.
+//!
+//! 1. A variable that is set is honoured, named in a note, or refused: none is ignored silently.
+//! 2. A variable that is set to nothing is a fault, except for lists: an empty secret must never count as one.
+//! 3. Names of features this version does not have are checked for form, so that the day they come brings no surprise.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::fault::{Faults, Place};
+use super::secret::Secret;
+
+/// The environment, as a value.
+pub type Vars = BTreeMap<String, OsString>;
+
+/// One variable.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its value is a secret, which no child process inherits and no dump shows.
+    pub secret: bool,
+    /// What it does.
+    pub sets: Sets,
+}
+
+/// What a variable does.
+#[derive(Debug)]
+pub enum Sets {
+    /// It is this setting.
+    Setting(&'static str),
+    /// The port of `listen.address`.
+    Port,
+    /// A comma list of keys, each with or without `NAME=` in front.
+    Keys,
+    /// One key, whose holder is called so.
+    Key(&'static str),
+    /// A comma list of SHA-256 of keys.
+    KeyHashes,
+    /// `true` is `auth.mode = "none"`.
+    DisableAuth,
+    /// `stdio` or `http`.
+    ServerMode,
+    /// It belongs to a feature that this version does not have.
+    Later {
+        /// What it must look like.
+        form: Form,
+        /// Its value without you; empty for none.
+        default: &'static str,
+        /// What follows from its absence, after "this version ".
+        lacks: &'static str,
+    },
+}
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Anything but nothing.
+    Text,
+    /// A whole number of at least this.
+    Number(u64),
+    /// `true` or `false`.
+    Switch,
+    /// A URL with one of these schemes.
+    Url(&'static [&'static str]),
+}
+
+/// Every variable that is read.
+pub const TABLE: &[Row] = &[
+    setting("ENVIRONMENT", "environment"),
+    row("MCP_SERVER_MODE", Sets::ServerMode),
+    setting("AUTH_MODE", "auth.mode"),
+    row("DISABLE_AUTH", Sets::DisableAuth),
+    secret("MCP_API_KEYS", Sets::Keys),
+    secret("API_KEY", Sets::Key("api-key")),
+    secret("AUTH_TOKEN", Sets::Key("auth-token")),
+    secret("MCP_API_KEY_HASH", Sets::KeyHashes),
+    setting("ALLOWED_ORIGINS", "listen.origins"),
+    setting("ALLOWED_HOSTS", "listen.hosts"),
+    row("PORT", Sets::Port),
+    setting("MCP_LOG_LEVEL", "log.level"),
+    setting("MCP_ENABLE_MONITORING", "monitoring"),
+    setting("RATE_LIMIT_PER_MINUTE", "limits.per_address_per_minute"),
+    setting("CALLER_RATE_LIMIT_PER_MINUTE", "limits.per_caller_per_minute"),
+    secret("API_KEY_HMAC_SECRET", later(Form::Text, "", "does not check signatures of requests: keys decide alone")),
+    row("API_KEY_PREFIX", later(Form::Text, "mcp_", MANAGED)),
+    row("API_KEY_LENGTH", later(Form::Number(16), "32", MANAGED)),
+    secret("ENCRYPTION_KEY", later(Form::Text, "", NO_SECRETS)),
+    secret("ENCRYPTION_SALT", later(Form::Text, "", NO_SECRETS)),
+    secret("DATABASE_URL", later(Form::Url(&["postgres", "postgresql", "sqlite"]), "", NO_DATABASE)),
+    row("DB_POOL_SIZE", later(Form::Number(1), "10", NO_DATABASE)),
+    row("DB_MAX_OVERFLOW", later(Form::Number(0), "20", NO_DATABASE)),
+    row("SQL_DEBUG", later(Form::Switch, "false", NO_DATABASE)),
+    secret("REDIS_URL", later(Form::Url(&["redis", "rediss", "valkey", "valkeys"]), "", NO_SHARED_STORE)),
+    secret("REDIS_PASSWORD", later(Form::Text, "", NO_SHARED_STORE)),
+    row("REDIS_SSL", later(Form::Switch, "false", NO_SHARED_STORE)),
+    secret("SECRET_KEY", later(Form::Text, "", NO_TOKENS)),
+    row("ACCESS_TOKEN_EXPIRE_MINUTES", later(Form::Number(1), "30", NO_TOKENS)),
+    row("REFRESH_TOKEN_EXPIRE_DAYS", later(Form::Number(1), "7", NO_TOKENS)),
+    secret("SESSION_SECRET_KEY", later(Form::Text, "", NO_PEOPLE)),
+    row("SESSION_MAX_AGE", later(Form::Number(1), "3600", NO_PEOPLE)),
+];
+
+const MANAGED: &str = "has no managed keys: write the keys themselves";
+const NO_SECRETS: &str = "keeps no secrets at rest";
+const NO_DATABASE: &str = "has no database: the journal is files";
+const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";
+const NO_TOKENS: &str = "issues no tokens";
+const NO_PEOPLE: &str = "has no sign-in for people";
+
+const fn row(name: &'static str, sets: Sets) -> Row {
+    Row { name, secret: false, sets }
+}
+
+const fn secret(name: &'static str, sets: Sets) -> Row {
+    Row { name, secret: true, sets }
+}
+
+const fn setting(name: &'static str, path: &'static str) -> Row {
+    row(name, Sets::Setting(path))
+}
+
+const fn later(form: Form, default: &'static str, lacks: &'static str) -> Sets {
+    Sets::Later { form, default, lacks }
+}
+
+/// The environment of this process. Names that are not Unicode are none of ours.
+pub fn system() -> Vars {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+}
+
+/// The row of this name.
+pub(super) fn find(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}
+
+/// The text of a variable of the table; `None` when it is not set, or not to something usable, which is a fault.
+pub(super) fn text(row: &Row, vars: &Vars, faults: &mut Faults) -> Option<Secret> {
+    let value = vars.get(row.name)?;
+    let list = matches!(row.sets, Sets::Setting("listen.origins" | "listen.hosts"));
+    match value.to_str() {
+        None => faults.add("", Place::Env(row.name), "is not UTF-8", "write plain text"),
+        Some(text) if text.trim().is_empty() && !list => {
+            faults.add("", Place::Env(row.name), "is set to nothing", "unset it or give it a value");
+        }
+        Some(text) => return Some(Secret::new(text.to_owned())),
+    }
+    None
+}
+
+/// Checks the variables of features to come, and names what follows from their absence.
+pub(super) fn notes(vars: &Vars, faults: &mut Faults) -> Vec<String> {
+    let mut notes = Vec::new();
+    for row in TABLE {
+        let Sets::Later { form, lacks, .. } = row.sets else { continue };
+        let Some(text) = text(row, vars, faults) else { continue };
+        if let Err(want) = form.check(text.reveal()) {
+            faults.add("", Place::Env(row.name), format!("does not hold {want}"), "correct it or unset it");
+            continue;
+        }
+        notes.push(format!("{} is set, but this version {lacks}", row.name));
+    }
+    notes.extend(vars.keys().filter_map(|name| misspelt(name)));
+    notes
+}
+
+/// A note for a name that is nearly one of ours. Short names are too near to everything.
+fn misspelt(name: &str) -> Option<String> {
+    if name.len() < 8 || find(name).is_some() {
+        return None;
+    }
+    let near = TABLE.iter().find(|row| strsim::damerau_levenshtein(row.name, name) == 1)?;
+    Some(format!("{name} is set, but nothing reads it: did you mean {}?", near.name))
+}
+
+impl Form {
+    /// The error says what is wanted. It never repeats the value, which may be a secret.
+    fn check(self, text: &str) -> Result<(), String> {
+        match self {
+            Self::Text => Ok(()),
+            Self::Switch => switch(text).map(|_| ()).ok_or_else(|| "true or false".to_owned()),
+            Self::Number(least) => match text.parse::<u64>() {
+                Ok(number) if number >= least => Ok(()),
+                _ => Err(format!("a whole number of at least {least}")),
+            },
+            Self::Url(schemes) => {
+                let known = text.split_once("://").is_some_and(|(scheme, rest)| {
+                    !rest.is_empty() && schemes.contains(&scheme.split('+').next().unwrap_or_default())
+                });
+                if known { Ok(()) } else { Err(format!("a URL with scheme {}", schemes.join(", "))) }
+            }
+        }
+    }
+}
+
+/// `true`, `false`, `1` or `0`, in no other spelling: a switch nobody understood must not count as off.
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

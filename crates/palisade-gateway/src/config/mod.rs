@@ -1,0 +1,119 @@
+//! The configuration: `palisade.toml`, environment and flags, become one value in which nothing can be wrong.
+//!
+//! 1. `raw` mirrors the file, and its comments are the manual; `shape` checks names and types against it.
+//! 2. `merge` lays environment ([`env`]) and flags over it and keeps where each value came from.
+//! 3. `check` reads every text into its type ([`Config`]), `production` refuses what is dangerous.
+//! 4. One fault, and nothing starts: [`load`] returns every [`Fault`] at once.
+//!
+//! # Caveat
+//! Secrets are looked up here, at start. A rotated key file counts from the next start or reload on.
+
+mod check;
+mod checked;
+pub mod env;
+mod fault;
+mod flags;
+mod merge;
+pub mod production;
+mod raw;
+mod schema;
+mod secret;
+mod shape;
+mod show;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize as _;
+use zeroize::Zeroizing;
+
+pub use checked::{
+    Audit, Auth, AuthMode, Config, Durability, Environment, Format, Level, Listen, Log, MessageLimits, Server,
+    StaticKey, Timeouts, ToolNames, Upstream,
+};
+pub use env::Vars;
+pub use fault::{Fault, Place};
+pub use flags::{Flags, ServerFlag, Start};
+pub use schema::schema;
+pub use secret::{Command, Secret};
+
+use check::{Check, keys};
+use fault::Faults;
+use merge::Layered;
+
+/// A configuration, and what `palisade config show` says of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the gateway is built from.
+    pub config: Config,
+    lines: Vec<show::Line>,
+}
+
+/// Reads file, environment and flags.
+pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Result<Loaded, Vec<Fault>> {
+    let root = schema::value();
+    let (mut layered, mut faults) = (Layered::default(), Faults::default());
+    let readable = file.is_none_or(|path| read(path, &root, &mut layered, &mut faults));
+    merge::over(&mut layered, vars, flags, start, &root, &mut faults);
+    let notes = env::notes(vars, &mut faults);
+    if !readable {
+        return Err(faults.into_sorted());
+    }
+    let tree = std::mem::take(&mut layered.tree);
+    let Ok(raw) = raw::File::deserialize(tree) else {
+        // Its words could repeat a secret.
+        faults.add("", Place::Default, "does not fit its own schema", "please report this file's shape as a bug");
+        return Err(faults.into_sorted());
+    };
+    let mut check = Check {
+        layered: &layered,
+        vars,
+        flags,
+        base: file.and_then(Path::parent).unwrap_or(Path::new("")),
+        strict: raw.environment.is_strict(),
+        key_variables: keys::variables(&raw).collect::<BTreeSet<_>>(),
+        faults: &mut faults,
+    };
+    let config = check::config(&raw, notes, &mut check);
+    if raw.environment.is_strict() {
+        let facts = production::Facts { raw: &raw, config: &config, flags, vars };
+        production::judge(&facts, &layered, &mut faults);
+    }
+    if !faults.is_empty() {
+        return Err(faults.into_sorted());
+    }
+    let lines = show::lines(&raw, &config.auth.keys, &layered, vars);
+    Ok(Loaded { config, lines })
+}
+
+/// Every effective value, where it came from, secrets masked.
+pub fn show(loaded: &Loaded) -> String {
+    show::page(&loaded.lines)
+}
+
+/// One line for each fault.
+pub fn report(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).map(|line| line + "\n").collect()
+}
+
+/// Reads the file into the layers; `false` when nothing of it can be used.
+fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &mut Faults) -> bool {
+    let shown: Arc<str> = Arc::from(path.display().to_string());
+    let mut text = Zeroizing::new(String::new());
+    let outcome = fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+    let whole = Place::File { path: Arc::clone(&shown), line: 0 };
+    match outcome {
+        Err(error) => faults.add("", whole, format!("cannot be read ({error})"), "name a readable file of UTF-8 text"),
+        Ok(_) if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => {
+            faults.add("", whole, format!("is larger than {LARGEST} bytes"), "name the right file");
+        }
+        Ok(_) => return shape::read(&text, &shown, root, layered, faults),
+    }
+    false
+}
+
+/// Bytes of a configuration file.
+const LARGEST: u64 = 1 << 20;

@@ -1,0 +1,362 @@
+//! The file as it is written: a mirror of `palisade.toml`, whose comments are the manual.
+//!
+//! Nothing is judged here but the form. Texts that mean something (addresses, durations, sizes) stay texts, so that
+//! one pass over the whole file can report every fault; `checked` has the types. The JSON Schema for editors is made
+//! from this file, and so is the check for unknown names.
+
+mod server;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+pub(super) use server::Server;
+
+/// Everything that can be set. Flags win over the environment, the environment over the file, the file over defaults.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "palisade.toml")]
+pub(super) struct File {
+    /// How strict to be: everything but `development` refuses to start with a dangerous setting. Env `ENVIRONMENT`.
+    pub(super) environment: Environment,
+    /// Whether the status page and the counters are served (to callers who authenticate). Env `MCP_ENABLE_MONITORING`.
+    pub(super) monitoring: bool,
+    /// What is written about the gateway's own work.
+    pub(super) log: Log,
+    /// Where to listen and whom to let in.
+    pub(super) listen: Listen,
+    /// How callers prove who they are.
+    pub(super) auth: Auth,
+    /// The MCP servers behind the gate, each at `/mcp/NAME`. A name is lower case letters, digits, `_` and `-`.
+    pub(super) servers: BTreeMap<String, Server>,
+    /// How much and how large.
+    pub(super) limits: Limits,
+    /// How long to wait. A duration is a number with `ms`, `s`, `m`, `h` or `d`.
+    pub(super) timeouts: Timeouts,
+    /// The journal of every call.
+    pub(super) audit: Audit,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            environment: Environment::default(),
+            monitoring: true,
+            log: Log::default(),
+            listen: Listen::default(),
+            auth: Auth::default(),
+            servers: BTreeMap::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            audit: Audit::default(),
+        }
+    }
+}
+
+/// Where the gateway runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Callers depend on it; what is dangerous is refused.
+    #[default]
+    Production,
+    /// As strict as production.
+    Staging,
+    /// On a developer's machine; must be asked for.
+    Development,
+}
+
+/// What is written about the gateway's own work, on standard error.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// The least important thing still written. Env `MCP_LOG_LEVEL`.
+    pub(super) level: Level,
+    /// One JSON object for each line, or lines for people.
+    pub(super) format: Format,
+}
+
+/// How important a line is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something of ours broke.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// Why it happens.
+    Debug,
+    /// Every step; production refuses it, since it follows what callers send.
+    Trace,
+}
+
+/// What a log line looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    Pretty,
+    /// For machines.
+    #[default]
+    Json,
+}
+
+/// Where to listen and whom to let in.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Listen {
+    /// Address and port; port 0 picks a free one. Env `PORT` replaces the port, flag `--listen` the whole.
+    pub(super) address: String,
+    /// Host names this gateway is called by, like `mcp.example.com` or `*.example.com`; every other name is answered
+    /// 421. Empty serves the loopback names only, and production refuses it. Env `ALLOWED_HOSTS`.
+    pub(super) hosts: Vec<String>,
+    /// Browser origins that may call, like `https://app.example.com`; every other one is answered 403. Production
+    /// wants the word: `["none"]` says that no browser may call. Env `ALLOWED_ORIGINS`.
+    pub(super) origins: Vec<String>,
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed, as networks (CIDR) or addresses.
+    pub(super) trusted_proxies: Vec<String>,
+    /// Networks that may call; empty means all.
+    pub(super) allow: Vec<String>,
+    /// Networks that may not call, even where `allow` has them.
+    pub(super) deny: Vec<String>,
+    /// Connections open at one time; more wait in the system's queue.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_connections: u32,
+    /// The protective headers on every answer: a value of your own, or `"off"`.
+    pub(super) security_headers: SecurityHeaders,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8080".to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            max_connections: 10_000,
+            security_headers: SecurityHeaders::default(),
+        }
+    }
+}
+
+/// The protective headers on every answer: a value of your own, or `"off"`. Each has a safe value without you.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SecurityHeaders {
+    /// `X-Content-Type-Options`, `nosniff`
+    pub(super) content_type_options: Option<String>,
+    /// `X-Frame-Options`, `DENY`
+    pub(super) frame_options: Option<String>,
+    /// `X-XSS-Protection`, `0`: the filter itself is unsafe.
+    pub(super) xss_protection: Option<String>,
+    /// `Content-Security-Policy`, nothing allowed
+    pub(super) content_security_policy: Option<String>,
+    /// `Referrer-Policy`, `no-referrer`
+    pub(super) referrer_policy: Option<String>,
+    /// `Permissions-Policy`, no device
+    pub(super) permissions_policy: Option<String>,
+    /// `Cross-Origin-Opener-Policy`, `same-origin`
+    pub(super) opener_policy: Option<String>,
+    /// `Cross-Origin-Resource-Policy`, `same-origin`
+    pub(super) resource_policy: Option<String>,
+    /// `Cache-Control`, `no-store`
+    pub(super) cache_control: Option<String>,
+    /// `Strict-Transport-Security`, one year, sent over TLS only
+    pub(super) strict_transport_security: Option<String>,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Auth {
+    /// `bearer`: a key with every call. `none`: everybody, on loopback in development only. Env `AUTH_MODE`.
+    pub(super) mode: Mode,
+    /// The keys; those of `--api-key-file` and of the environment (`MCP_API_KEYS`, `API_KEY`, `AUTH_TOKEN`,
+    /// `MCP_API_KEY_HASH`) come on top.
+    pub(super) keys: Vec<Key>,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(extend("x-later" = ["hmac", "jwt", "oauth", "session", "mtls", "managed"]))]
+pub(super) enum Mode {
+    /// Not at all: on loopback in development only.
+    None,
+    /// By a static key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+    #[default]
+    Bearer,
+}
+
+/// One key. It says where its text is kept in exactly one of `sha256`, `key_file`, `key_env` and `key`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of the file")]
+pub(super) struct Key {
+    /// What records and limits call its holder; without it `key-1`, `key-2` …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    /// The SHA-256 of the key, in 64 hexadecimal digits: the key itself then never stands on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<Secret>,
+    /// A file that holds the key and that nobody else may read (mode 0600).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key_file: Option<String>,
+    /// An environment variable that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key_env: Option<String>,
+    /// The key itself; in development only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<Secret>,
+    /// Servers it may call; without it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) servers: Option<Vec<String>>,
+    /// Networks it may be used from; empty means all.
+    pub(super) allow: Vec<String>,
+    /// Networks it may not be used from.
+    pub(super) deny: Vec<String>,
+    /// Calls in any 60 seconds, instead of `limits.per_caller_per_minute`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub(super) limit_per_minute: Option<u32>,
+}
+
+/// How much and how large. Calls are counted in any 60 seconds, not from minute to minute; a size is a number with
+/// `B`, `KiB`, `MiB` or `GiB`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Calls that do not authenticate, from one address. Env `RATE_LIMIT_PER_MINUTE`.
+    #[schemars(range(min = 1))]
+    pub(super) per_address_per_minute: u32,
+    /// All calls from one address.
+    #[schemars(range(min = 1))]
+    pub(super) address_ceiling_per_minute: u32,
+    /// Calls of one caller. Env `CALLER_RATE_LIMIT_PER_MINUTE`.
+    #[schemars(range(min = 1))]
+    pub(super) per_caller_per_minute: u32,
+    /// Addresses, and callers, that are counted one by one; more share what is left.
+    #[schemars(range(min = 1000, max = 10_000_000))]
+    pub(super) counted: u32,
+    /// Bytes of a request's body.
+    pub(super) body: String,
+    /// Bytes of a tool's arguments.
+    pub(super) arguments: String,
+    /// Bytes of one message of an upstream's answer.
+    pub(super) answer: String,
+    /// Bytes of a request's headers.
+    pub(super) header: String,
+    /// Arrays and objects inside one another.
+    #[schemars(range(min = 4, max = 128))]
+    pub(super) depth: u32,
+    /// Messages in one batch, in the revision of MCP that has batches.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) batch: u32,
+    /// How tools may be called.
+    pub(super) tool_names: ToolNames,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            per_address_per_minute: 100,
+            address_ceiling_per_minute: 10_000,
+            per_caller_per_minute: 1_000,
+            counted: 1_000_000,
+            body: "10MiB".to_owned(),
+            arguments: "1MiB".to_owned(),
+            answer: "10MiB".to_owned(),
+            header: "64KiB".to_owned(),
+            depth: 64,
+            batch: 50,
+            tool_names: ToolNames::Spec,
+        }
+    }
+}
+
+/// How tools may be called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolNames {
+    /// As MCP says: at most 128 of ASCII letters, digits, `.`, `_`, `-`, `/`.
+    #[default]
+    Spec,
+    /// At most 100 of ASCII letters, digits, `.`, `_`.
+    Strict,
+}
+
+/// How long to wait.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// For a request's headers.
+    pub(super) header: String,
+    /// For a request's body.
+    pub(super) body: String,
+    /// For the next request on an open connection.
+    pub(super) idle: String,
+    /// For a client that does not read its answer.
+    pub(super) write: String,
+    /// For a connection to an upstream.
+    pub(super) connect: String,
+    /// Between two signs of life on a quiet stream.
+    pub(super) keep_alive: String,
+    /// Until a session nobody uses is forgotten.
+    pub(super) session: String,
+    /// For calls to end when the gateway stops.
+    pub(super) shutdown: String,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let text = str::to_owned;
+        Self {
+            header: text("10s"),
+            body: text("30s"),
+            idle: text("75s"),
+            write: text("30s"),
+            connect: text("10s"),
+            keep_alive: text("15s"),
+            session: text("30m"),
+            shutdown: text("30s"),
+        }
+    }
+}
+
+/// The journal of every call.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Audit {
+    /// The folder it is kept in; it must exist. Production wants one.
+    pub(super) dir: Option<String>,
+    /// When a call's record counts as kept.
+    pub(super) durability: Durability,
+    /// Size at which a new file is begun.
+    pub(super) segment: String,
+    /// What this gateway is called in its records.
+    pub(super) node: String,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { dir: None, durability: Durability::Write, segment: "64MiB".to_owned(), node: "palisade".to_owned() }
+    }
+}
+
+/// When a call's record counts as kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// When the system has it: it outlives the gateway, not the machine's power.
+    #[default]
+    Write,
+    /// When the disk has it, before the call goes on.
+    Strict,
+}
