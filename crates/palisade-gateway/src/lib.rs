@@ -1,1 +1,27 @@
-//! The gateway.
+//! The gateway: assembly, and everything that touches the world, around the judgements of `palisade-guard`.
+//!
+//! Start reading at `pipeline`: the life of one call, top to bottom.
+
+mod admin;
+mod arrival;
+mod batch;
+pub mod config;
+mod counters;
+pub mod journal;
+mod passage;
+mod pipeline;
+mod random;
+mod record;
+mod reply;
+mod route;
+mod running;
+mod session;
+mod snapshot;
+mod time;
+mod transport;
+mod upstream;
+
+pub use random::new_key;
+pub use running::{Running, Start, StartError, start};
+pub use time::now;
+pub use upstream::stdio::{InProcess, keeper};

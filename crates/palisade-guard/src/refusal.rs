@@ -260,8 +260,13 @@ pub struct Http {
 }
 
 /// A call turned away: what the caller hears, and what only the log hears.
+///
+/// One pointer wide: refusals are rare, and every stage returns one place for them.
 #[derive(Clone)]
-pub struct Refusal {
+pub struct Refusal(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
     reason: Reason,
     words: Option<Cow<'static, str>>,
     pointer: Option<String>,
@@ -284,8 +289,8 @@ pub enum Detail {
 
 impl Refusal {
     /// A refusal with the words of its row.
-    pub const fn new(reason: Reason) -> Self {
-        Self {
+    pub fn new(reason: Reason) -> Self {
+        Self(Box::new(Inner {
             reason,
             words: None,
             pointer: None,
@@ -293,27 +298,27 @@ impl Refusal {
             retry_after: None,
             challenge: None,
             cause: None,
-        }
+        }))
     }
 
     /// Says it better than the row. Never put a secret or an upstream's text here.
     #[must_use]
     pub fn says(mut self, words: impl Into<Cow<'static, str>>) -> Self {
-        self.words = Some(words.into());
+        self.0.words = Some(words.into());
         self
     }
 
     /// Names the field at fault: a JSON pointer (RFC 6901) or a header name.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.pointer = Some(pointer.into());
+        self.0.pointer = Some(pointer.into());
         self
     }
 
     /// Adds a public fact.
     #[must_use]
     pub fn with(mut self, name: &'static str, detail: Detail) -> Self {
-        self.details.push((name, detail));
+        self.0.details.push((name, detail));
         self
     }
 
@@ -325,64 +330,64 @@ impl Refusal {
 
     /// Says when to come back; rounded up to at least one second when sent.
     #[must_use]
-    pub const fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
         self
     }
 
     /// The `WWW-Authenticate` challenge (RFC 9110 section 11.6.1).
     #[must_use]
-    pub const fn challenge(mut self, challenge: &'static str) -> Self {
-        self.challenge = Some(challenge);
+    pub fn challenge(mut self, challenge: &'static str) -> Self {
+        self.0.challenge = Some(challenge);
         self
     }
 
     /// What only the log may know.
     #[must_use]
     pub fn because(mut self, cause: impl fmt::Display) -> Self {
-        self.cause = Some(cause.to_string().into_boxed_str());
+        self.0.cause = Some(cause.to_string().into_boxed_str());
         self
     }
 
     /// Why.
-    pub const fn reason(&self) -> Reason {
-        self.reason
+    pub fn reason(&self) -> Reason {
+        self.0.reason
     }
 
     /// The caller's words.
     pub fn words(&self) -> &str {
-        self.words.as_deref().unwrap_or(self.reason.row().words)
+        self.0.words.as_deref().unwrap_or(self.0.reason.row().words)
     }
 
     /// The field at fault.
     pub fn pointer(&self) -> Option<&str> {
-        self.pointer.as_deref()
+        self.0.pointer.as_deref()
     }
 
     /// The public facts.
     pub fn details(&self) -> &[(&'static str, Detail)] {
-        &self.details
+        &self.0.details
     }
 
     /// Whole seconds until a retry makes sense, at least 1.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|after| after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1))
+        self.0.retry_after.map(|after| after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1))
     }
 
     /// The `WWW-Authenticate` value.
-    pub const fn challenge_value(&self) -> Option<&'static str> {
-        self.challenge
+    pub fn challenge_value(&self) -> Option<&'static str> {
+        self.0.challenge
     }
 
     /// The private cause, for the log and the record alone.
     pub fn cause_for_log(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 }
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Refusal({:?}: {})", self.reason, self.words())
+        write!(f, "Refusal({:?}: {})", self.0.reason, self.words())
     }
 }
 

@@ -1,2 +1,28 @@
-//! Placeholder entry, replaced by the crate.
-fn main() {}
+//! `palisade`: stands in front of any MCP server and makes it safe to expose.
+
+mod cli;
+mod cmd;
+mod logs;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // A keeper is started for every server; it reads nothing but its command.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == palisade_gateway::keeper::COMMAND) {
+        return palisade_gateway::keeper::run(&words.skip(1).collect::<Vec<_>>());
+    }
+    match Cli::parse().command {
+        Command::Run(arguments) => cmd::run::run(arguments),
+        Command::Demo(arguments) => cmd::demo::demo(arguments),
+        Command::Config(command) => cmd::config::config(command),
+        Command::Keys(command) => cmd::keys::keys(&command),
+        Command::Audit(command) => cmd::audit::audit(&command),
+        Command::Health(arguments) => cmd::health::health(&arguments),
+    }
+}

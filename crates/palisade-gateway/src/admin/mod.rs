@@ -1,0 +1,125 @@
+//! Everything the gateway serves itself.
+
+mod front;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, request};
+use palisade_guard::authenticate::Principal;
+use palisade_guard::authorize;
+use palisade_guard::refusal::{Reason, Refusal};
+use serde_json::{Value, json};
+
+use crate::passage::Passage;
+use crate::reply::Reply;
+use crate::route::Route;
+use crate::snapshot::Snapshot;
+use crate::time;
+
+/// Whether this is up: one word, no versions and no counts. `None` for every other route.
+pub(crate) fn health(gate: &Snapshot, route: &Route, head: &request::Parts) -> Option<Result<Reply, Refusal>> {
+    if !matches!(route, Route::Health) {
+        return None;
+    }
+    if !is_reading(head) {
+        return Some(Err(Refusal::new(Reason::MethodNotAllowed)));
+    }
+    let up = gate.is_ready() || head.uri.path() == "/health/live";
+    let (status, body) = if up {
+        (StatusCode::OK, r#"{"status":"up"}"#)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"down"}"#)
+    };
+    let body = Bytes::from_static(body.as_bytes());
+    Some(Ok(Reply::Page { content_type: "application/json", status, body, policy: None }))
+}
+
+/// The page for people, which needs no credential. `None` for every other route.
+pub(crate) fn front(gate: &Snapshot, route: &Route, head: &request::Parts) -> Option<Result<Reply, Refusal>> {
+    matches!(route, Route::Front).then(|| {
+        if is_reading(head) { Ok(front::page(gate, head)) } else { Err(Refusal::new(Reason::MethodNotAllowed)) }
+    })
+}
+
+fn is_reading(head: &request::Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD)
+}
+
+/// What an authenticated caller may read. An unknown path is told only here: before, it is 401 like all others.
+pub(crate) async fn private(
+    gate: &Arc<Snapshot>,
+    passage: &mut Passage,
+    route: Route,
+    head: &request::Parts,
+    caller: &Principal,
+) -> Result<Reply, Refusal> {
+    if matches!(route, Route::Unknown) {
+        return passage.fact("route", Err(Refusal::new(Reason::UnknownPath)));
+    }
+    if !is_reading(head) {
+        return passage.fact("route", Err(Refusal::new(Reason::MethodNotAllowed)));
+    }
+    let value = match route {
+        Route::Tools => tools(gate, caller).await,
+        Route::Marketplace => marketplace(gate, caller),
+        _ => status(gate),
+    };
+    Ok(Reply::json(&value))
+}
+
+/// The tools of every server that the caller may call; a server that does not answer is named, not hidden.
+async fn tools(gate: &Snapshot, caller: &Principal) -> Value {
+    let mut tools = Vec::new();
+    let mut unavailable = Vec::new();
+    for server in gate.servers.values().filter(|server| authorize::may_see(caller, &server.name)) {
+        match server.catalog.tools(server).await {
+            Ok(known) => tools.extend(known.list.iter().cloned().map(|mut tool| {
+                if let Some(tool) = tool.as_object_mut() {
+                    tool.insert("server".into(), server.name.as_ref().into());
+                }
+                tool
+            })),
+            Err(_) => unavailable.push(server.name.as_ref()),
+        }
+    }
+    json!({"tools": tools, "unavailable": unavailable})
+}
+
+fn marketplace(gate: &Snapshot, caller: &Principal) -> Value {
+    let seen = gate.servers.values().filter(|server| authorize::may_see(caller, &server.name));
+    let servers: Vec<_> = seen
+        .map(|server| {
+            json!({
+                "name": server.name.as_ref(),
+                "path": format!("/mcp/{}", server.name),
+                "transport": server.upstream.transport(),
+            })
+        })
+        .collect();
+    json!({"servers": servers})
+}
+
+fn status(gate: &Snapshot) -> Value {
+    let (requests, open, refused) = gate.counters.requests();
+    let events: serde_json::Map<_, _> =
+        gate.counters.events().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    json!({
+        "status": if gate.is_ready() { "up" } else { "down" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": time::now().monotonic_ms / 1000,
+        "memory_bytes": memory_bytes(),
+        "requests": {"total": requests, "open": open, "refused": refused},
+        "security_events": events,
+        "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
+        "journal": gate.journal_status(),
+        "sessions": gate.session_counts(),
+    })
+}
+
+/// Resident memory of this process; `null` where the system does not tell.
+fn memory_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+}

@@ -1,0 +1,139 @@
+//! Reading what a request carries, within its bounds.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method, request};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use palisade_guard::message::{self, Body as Messages, Call, Revision, headers};
+use palisade_guard::refusal::{Reason, Refusal};
+
+use crate::passage::Passage;
+use crate::session::Resumed;
+use crate::snapshot::Snapshot;
+
+/// A body of another type is refused: a page can send `text/plain` anywhere without asking (CVE-2026-33252).
+pub(crate) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let media = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media.split(';').next().unwrap_or_default().trim();
+    if types.next().is_some() || !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::new(Reason::UnsupportedMediaType).at("Content-Type"));
+    }
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(Refusal::new(Reason::UnsupportedMediaType).at("Content-Encoding"));
+    }
+    Ok(())
+}
+
+/// The whole body, counted as it is read.
+pub(crate) async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -> Result<Bytes, Refusal> {
+    let limit = gate.body_bytes;
+    let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
+        return Err(too_large(limit, length));
+    }
+    tokio::time::timeout(gate.timeouts.body, collect(body, limit))
+        .await
+        .map_err(|_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)"))?
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::new(Reason::NotJson).says("the body ended early").because(error))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        let read = first.as_ref().map_or(0, Bytes::len) + rest.len() + bytes.len();
+        if read > limit {
+            return Err(too_large(limit, u64::try_from(read).unwrap_or(u64::MAX)));
+        }
+        match &first {
+            None => first = Some(bytes),
+            Some(_) => rest.extend_from_slice(&bytes),
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    // One frame, the usual case, is not copied.
+    let first = first.unwrap_or_default();
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+fn too_large(limit: usize, actual: u64) -> Refusal {
+    Refusal::new(Reason::PayloadTooLarge)
+        .says("the body is too large (limits.body)")
+        .limit(limit.try_into().unwrap_or(u64::MAX), actual)
+}
+
+/// GET and DELETE: the legacy stream and the end of a legacy session.
+pub(crate) fn without_body(
+    method: &Method,
+    headers: &HeaderMap,
+    session: Option<&Resumed>,
+) -> Result<Call, Refusal> {
+    let revision = match message::header_revision(headers)? {
+        Some(Ok(revision)) if revision.is_modern() => return Err(Refusal::new(Reason::MethodNotAllowed)),
+        Some(Err(_)) => {
+            return Err(Refusal::new(Reason::UnsupportedRevision).at("MCP-Protocol-Version"));
+        }
+        Some(Ok(revision)) => Some(revision),
+        None => None,
+    };
+    if let (Some(said), Some(session)) = (revision, session)
+        && said != session.revision
+    {
+        let words = format!("this session speaks {}", session.revision.name());
+        return Err(Refusal::new(Reason::UnsupportedRevision).says(words).at("MCP-Protocol-Version"));
+    }
+    if *method == Method::DELETE {
+        return if session.is_some() { Ok(Call::End) } else { Err(Refusal::new(Reason::SessionMissing)) };
+    }
+    let after = headers::single(headers, "last-event-id")?;
+    let after = after.map(|value| value.to_str().map(Box::from)).transpose();
+    let after = after.map_err(|_| Refusal::new(Reason::InvalidParams).at("Last-Event-ID"))?;
+    Ok(Call::Stream { after })
+}
+
+/// Finds the id of a request that is refused before it is judged, so that its client can match the refusal.
+pub(crate) async fn learn_id(gate: &Snapshot, passage: &mut Passage, head: &request::Parts, body: Incoming) {
+    if head.method != Method::POST || must_be_json(&head.headers).is_err() {
+        return;
+    }
+    if let Ok(bytes) = read(gate, body, &head.headers).await
+        && let Ok(Messages::One(envelope)) = message::read(&gate.message, bytes)
+    {
+        passage.answer_under(&envelope);
+    }
+}
+
+/// What a request without any sign of its era is taken for.
+pub(crate) fn speaks_modern(headers: &HeaderMap) -> bool {
+    matches!(message::header_revision(headers), Ok(Some(Ok(Revision::V2026_07_28))))
+}
+
+/// Runs a future to its end; a panic inside it ends this call and nothing else.
+pub(crate) async fn catch<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}

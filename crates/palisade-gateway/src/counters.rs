@@ -1,0 +1,61 @@
+//! What the status page counts.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use palisade_guard::refusal::{Event, Reason};
+
+/// Counts since the start.
+#[derive(Default)]
+pub(crate) struct Counters {
+    arrived: AtomicU64,
+    closed: AtomicU64,
+    refused: AtomicU64,
+    auth_failure: AtomicU64,
+    rate_limit: AtomicU64,
+    ssrf_attempt: AtomicU64,
+    input_validation: AtomicU64,
+    policy_denied: AtomicU64,
+}
+
+impl Counters {
+    /// A request arrived.
+    pub(crate) fn arrived(&self) {
+        self.arrived.fetch_add(1, Relaxed);
+    }
+
+    /// Its record closed.
+    pub(crate) fn closed(&self) {
+        self.closed.fetch_add(1, Relaxed);
+    }
+
+    /// It was refused.
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.refused.fetch_add(1, Relaxed);
+        if let Some(event) = reason.row().event {
+            self.of(event).fetch_add(1, Relaxed);
+        }
+    }
+
+    const fn of(&self, event: Event) -> &AtomicU64 {
+        match event {
+            Event::AuthFailure => &self.auth_failure,
+            Event::RateLimit => &self.rate_limit,
+            Event::SsrfAttempt => &self.ssrf_attempt,
+            Event::InputValidation => &self.input_validation,
+            Event::PolicyDenied => &self.policy_denied,
+        }
+    }
+
+    /// Requests: all, open now, refused.
+    pub(crate) fn requests(&self) -> (u64, u64, u64) {
+        let (arrived, closed) = (self.arrived.load(Relaxed), self.closed.load(Relaxed));
+        (arrived, arrived.saturating_sub(closed), self.refused.load(Relaxed))
+    }
+
+    /// Security events by name.
+    pub(crate) fn events(&self) -> [(&'static str, u64); 5] {
+        use Event::{AuthFailure, InputValidation, PolicyDenied, RateLimit, SsrfAttempt};
+        [AuthFailure, RateLimit, SsrfAttempt, InputValidation, PolicyDenied]
+            .map(|event| (event.names().0, self.of(event).load(Relaxed)))
+    }
+}

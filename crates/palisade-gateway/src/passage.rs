@@ -1,0 +1,139 @@
+//! What is known of one arrival on its way through the pipeline, and what its reply will need.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use palisade_guard::arrival::CorrelationId;
+use palisade_guard::audit::record::Record;
+use palisade_guard::authenticate::{Keys, Principal};
+use palisade_guard::edge::origin::AllowedOrigin;
+use palisade_guard::identify::client_address::Client;
+use palisade_guard::limit::Admission;
+use palisade_guard::message::{Call, Envelope, Form};
+use palisade_guard::refusal::Refusal;
+
+use crate::arrival;
+use crate::record::OpenRecord;
+use crate::route::Route;
+use crate::snapshot::Snapshot;
+use crate::time;
+use crate::transport::http::Arrival;
+
+/// One arrival under way.
+pub(crate) struct Passage {
+    /// Its record.
+    pub(crate) record: OpenRecord,
+    /// The form in which it is answered.
+    pub(crate) speaks: Speaks,
+    /// The browser origin that may read the answer.
+    pub(crate) origin: Option<AllowedOrigin>,
+    /// Whether the client is connected by TLS.
+    pub(crate) secure: bool,
+    /// What is left of the caller's limit.
+    pub(crate) admission: Option<Admission>,
+    /// The methods its path takes.
+    pub(crate) allow: &'static str,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone)]
+pub(crate) enum Speaks {
+    /// Plain JSON and pages.
+    Rest,
+    /// JSON-RPC.
+    Mcp {
+        /// Whether 404 is just 404 (2026-07-28) or the end of a session (before).
+        modern: bool,
+        /// The id of the request, as it was written.
+        id: Option<Bytes>,
+    },
+}
+
+impl Speaks {
+    /// The id to answer under.
+    pub(crate) const fn id(&self) -> Option<&Bytes> {
+        match self {
+            Self::Mcp { id, .. } => id.as_ref(),
+            Self::Rest => None,
+        }
+    }
+
+    /// Whether the caller speaks 2026-07-28 or later.
+    pub(crate) const fn is_modern(&self) -> bool {
+        matches!(self, Self::Mcp { modern: true, .. })
+    }
+}
+
+impl Passage {
+    /// Opens the record, before anything can refuse.
+    pub(crate) fn open(gate: &Arc<Snapshot>, arrival: &Arrival) -> Self {
+        let mut facts = Record::new(CorrelationId::new(gate.correlation_prefix, gate.next_arrival()), time::now());
+        facts.peer = Some(arrival.peer.ip().to_canonical());
+        facts.set_http(arrival.head.method.as_str(), arrival.head.uri.path());
+        if let Some(theirs) = arrival.head.headers.get("x-correlation-id").and_then(|value| value.to_str().ok()) {
+            facts.set_callers_correlation(theirs);
+        }
+        Self {
+            record: OpenRecord::open(gate, facts),
+            speaks: Speaks::Rest,
+            origin: None,
+            secure: false,
+            admission: None,
+            allow: "GET",
+        }
+    }
+
+    /// Chooses the form of answers by where the request goes. What is not MCP is answered in plain JSON.
+    pub(crate) fn speak(&mut self, route: &Route, headers: &HeaderMap) {
+        if matches!(route, Route::Mcp(_) | Route::McpAmbiguous) {
+            self.speaks = Speaks::Mcp { modern: arrival::speaks_modern(headers), id: None };
+        }
+    }
+
+    /// Notes who is connected.
+    pub(crate) fn identified(&mut self, client: &Client) {
+        self.record.facts.client = Some(client.address());
+        self.secure = client.secure();
+    }
+
+    /// Notes who is calling.
+    pub(crate) fn authenticated(&mut self, caller: &Principal) {
+        self.record.facts.principal = Some(Arc::clone(caller.id()));
+        self.record.facts.auth = Some(caller.method());
+    }
+
+    /// The request whose id answers carry.
+    pub(crate) fn answer_under(&mut self, envelope: &Envelope) {
+        let id = if envelope.form() == Some(Form::Request) { envelope.id() } else { None };
+        if let Speaks::Mcp { id: answered, .. } = &mut self.speaks {
+            *answered = id;
+        }
+    }
+
+    /// Notes what is called.
+    pub(crate) fn called(&mut self, call: &Call) {
+        let facts = &mut self.record.facts;
+        match call {
+            Call::Message(message) => {
+                facts.revision = Some(message.revision().name());
+                facts.set_method(message.method_name().unwrap_or("response"));
+                facts.rpc_id = message.id();
+                facts.name = message.target().cloned();
+                if let Some(span) = message.arguments() {
+                    facts.args_digest = message.bytes().get(span).map(Keys::digest);
+                }
+                if let Speaks::Mcp { modern, .. } = &mut self.speaks {
+                    *modern = message.revision().is_modern();
+                }
+            }
+            Call::Stream { .. } => facts.set_method("stream"),
+            Call::End => facts.set_method("end"),
+        }
+    }
+
+    /// Notes what a stage found, and hands it on.
+    pub(crate) fn fact<T>(&mut self, stage: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        result.inspect_err(|refusal| self.record.refused(stage, refusal))
+    }
+}

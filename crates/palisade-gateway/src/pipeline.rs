@@ -1,0 +1,207 @@
+//! The life of one call, top to bottom. Every request ends up here, in this order and no other.
+//! Why each stage stands where it stands: docs/ordering.md.
+//!
+//! Skipping a stage does not compile: `authorize` takes the `Principal` that only `authenticate` makes, `validate` takes
+//! the `Permit` that only `authorize` makes, and `forward` takes the `Vetted` that only `validate` makes.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Response};
+use palisade_guard::audit::record::Outcome;
+use palisade_guard::authenticate::{self, Principal};
+use palisade_guard::identify::client_address::{self, Client};
+use palisade_guard::limit::subject::Subject;
+use palisade_guard::message::{self, Body as Messages, Call, Envelope, Facts, Form, Revision, agree};
+use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::{authorize, edge, validate};
+
+use crate::admin;
+use crate::arrival;
+use crate::batch;
+use crate::passage::Passage;
+use crate::reply::{self, Reply};
+use crate::route::{self, Route};
+use crate::session::{self, Resumed};
+use crate::snapshot::Snapshot;
+use crate::time;
+use crate::transport::body::Body;
+use crate::transport::http::Arrival;
+use crate::upstream::{Answered, Server, Upstream};
+
+/// Answers one arrival. There is always a reply and always exactly one record: it is opened before anything can refuse
+/// and closes with the last byte of the answer.
+pub(crate) async fn answer(gate: &Arc<Snapshot>, arrival: Arrival) -> Response<Body> {
+    let mut passage = Passage::open(gate, &arrival);
+    let outcome = arrival::catch(run(gate, &mut passage, arrival)).await.unwrap_or_else(|_panic| {
+        passage.record.facts.outcome = Outcome::Panicked;
+        Err(Refusal::new(Reason::Internal).because("a panic"))
+    });
+    reply::seal(gate, passage, outcome)
+}
+
+async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> Result<Reply, Refusal> {
+    let Arrival { head, body, peer } = arrival;
+    let headers = &head.headers;
+    let route = route::find(gate, head.uri.path());
+    passage.speak(&route, headers);
+
+    // A probe asks for the address it was given, whatever names are served here; it hears one word.
+    if let Some(page) = admin::health(gate, &route, &head) {
+        return passage.fact("route", page);
+    }
+    // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.
+    let client = passage.fact("identify", client_address::client(&gate.identify, Some(peer), headers))?;
+    passage.identified(&client);
+    passage.fact("edge", edge::host::judge(&gate.edge, &head.uri, headers))?;
+    passage.origin = passage.fact("edge", edge::origin::judge(&gate.edge, headers))?;
+    if let Some(origin) = passage.origin.as_ref().filter(|_| edge::cors::is_preflight(&head.method, headers)) {
+        let preflight = edge::cors::preflight(origin, headers);
+        return passage.fact("edge", preflight).map(Reply::Preflight);
+    }
+    if let Some(page) = admin::front(gate, &route, &head) {
+        return passage.fact("route", page);
+    }
+    let address = Subject::address(client.address());
+    passage.fact("limit", gate.limits.arrive(&address, time::now().monotonic_ms))?;
+
+    // The caller. The body is still on the wire: an unknown caller cannot make us read it.
+    let caller = match authenticate::caller(&gate.authenticate, headers) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
+            passage.fact("limit", gate.limits.unauthenticated(&address, time::now().monotonic_ms))?;
+            return passage.fact("authenticate", Err(refusal));
+        }
+    };
+    passage.authenticated(&caller);
+    let admission = gate.admit(&caller, client.address(), time::now().monotonic_ms);
+    if admission.is_err() {
+        // The refusal names the request it refuses, so that clients can match it.
+        arrival::learn_id(gate, passage, &head, body).await;
+        return passage.fact("limit", admission).map(|_| Reply::json(&serde_json::Value::Null));
+    }
+    passage.admission = admission.ok();
+
+    match route {
+        Route::Mcp(server) => call(gate, passage, &Caller { client, caller, server, headers }, &head.method, body).await,
+        Route::McpAmbiguous => {
+            let refusal = Refusal::new(Reason::UnknownPath).says("several servers are served here: use /mcp/{server}");
+            passage.fact("route", Err(refusal))
+        }
+        route => admin::private(gate, passage, route, &head, &caller).await,
+    }
+}
+
+/// Who calls what, known and judged.
+pub(crate) struct Caller<'a> {
+    pub(crate) client: Client,
+    pub(crate) caller: Principal,
+    pub(crate) server: Arc<Server>,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// An MCP request: read, judged, done.
+async fn call(
+    gate: &Arc<Snapshot>,
+    passage: &mut Passage,
+    caller: &Caller<'_>,
+    method: &Method,
+    body: hyper::body::Incoming,
+) -> Result<Reply, Refusal> {
+    passage.allow = "POST, GET, DELETE, OPTIONS";
+    passage.record.facts.server = Some(Arc::clone(&caller.server.name));
+    passage.fact("identify", caller.server.lists.judge(caller.client.address()))?;
+    let session = passage.fact("session", resumed(gate, caller))?;
+    passage.record.facts.session = session.is_some();
+
+    let message = match *method {
+        Method::POST => {
+            passage.fact("parse", arrival::must_be_json(caller.headers))?;
+            let bytes = passage.fact("parse", arrival::read(gate, body, caller.headers).await)?;
+            passage.record.facts.bytes_in = bytes.len().try_into().unwrap_or(u64::MAX);
+            match passage.fact("parse", message::read(&gate.message, bytes))? {
+                Messages::One(envelope) => envelope,
+                Messages::Batch(envelopes) => return batch::answer(gate, passage, caller, session, envelopes).await,
+            }
+        }
+        Method::GET | Method::DELETE => {
+            let call = passage.fact("parse", arrival::without_body(method, caller.headers, session.as_ref()))?;
+            return deed(gate, passage, caller, session.as_ref(), call).await;
+        }
+        _ => return passage.fact("parse", Err(Refusal::new(Reason::MethodNotAllowed))),
+    };
+    passage.answer_under(&message);
+    let call = passage.fact("parse", agreed(gate, caller, session.as_ref(), message, false))?;
+    deed(gate, passage, caller, session.as_ref(), call).await
+}
+
+/// Revision, headers and body tell one story.
+pub(crate) fn agreed(
+    gate: &Snapshot,
+    caller: &Caller<'_>,
+    session: Option<&Resumed>,
+    envelope: Envelope,
+    batched: bool,
+) -> Result<Call, Refusal> {
+    let facts = Facts {
+        headers: Some(caller.headers),
+        session: session.map(|session| session.revision),
+        batched,
+        extra_methods: &caller.server.extra_methods,
+    };
+    agree(&gate.message, envelope, facts).map(Call::Message)
+}
+
+/// One call: permitted, vetted, recorded, sent, answered. Batches come through here element by element.
+pub(crate) async fn deed(
+    gate: &Arc<Snapshot>,
+    passage: &mut Passage,
+    caller: &Caller<'_>,
+    session: Option<&Resumed>,
+    call: Call,
+) -> Result<Reply, Refusal> {
+    passage.called(&call);
+    let (server, headers) = (&caller.server, caller.headers);
+    // A caller who may not call learns nothing about tools and their schemas.
+    let permit = passage.fact("authorize", authorize::call(&caller.caller, caller.client.address(), &server.name))?;
+    passage.record.facts.rule = Some(permit.rule());
+    let mirrors = server.catalog.mirrors_of(server, &call).await;
+    let vetted = passage.fact("validate", validate::call(&mirrors, Some(headers), permit, call))?;
+
+    // The deed. From here the upstream may have acted, so the intent is written down first.
+    if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {
+        let intended = gate.journal.intend(&passage.record.facts, time::now()).await;
+        let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
+        passage.fact("intend", intended.map_err(unrecorded))?;
+    }
+    let answered = match &server.upstream {
+        Upstream::Http(upstream) => upstream.forward(&vetted, headers, session).await,
+        Upstream::Stdio(upstream) => upstream.forward(&vetted, session).await,
+    };
+    let Answered { answer, opened } = passage.fact("forward", answered)?;
+    let handle = match opened {
+        Some(opened) => passage.fact("session", handle(gate, caller, &opened.session, opened.revision))?,
+        None => None,
+    };
+    Ok(Reply::Mcp { answer, handle })
+}
+
+/// The session a request names. A 2026-07-28 request has none, whatever its headers say.
+fn resumed(gate: &Snapshot, caller: &Caller<'_>) -> Result<Option<Resumed>, Refusal> {
+    let modern = matches!(message::header_revision(caller.headers)?, Some(Ok(revision)) if revision.is_modern());
+    if modern {
+        return Ok(None);
+    }
+    session::open(&gate.sealer, caller.headers, &caller.caller, &caller.server.name)
+}
+
+fn handle(
+    gate: &Snapshot,
+    caller: &Caller<'_>,
+    session: &session::Session,
+    revision: Revision,
+) -> Result<Option<HeaderValue>, Refusal> {
+    let sealed = session::seal(&gate.sealer, session, revision, &caller.caller, &caller.server.name);
+    let value = sealed.and_then(|sealed| HeaderValue::try_from(sealed).ok());
+    value.map(Some).ok_or_else(|| Refusal::new(Reason::Internal).because("a session cannot be sealed"))
+}

@@ -1,0 +1,67 @@
+//! The record of one arrival: opened before anything can refuse, closed exactly once, whatever happens.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use palisade_guard::audit::record::{Outcome, Record};
+use palisade_guard::refusal::Refusal;
+
+use crate::snapshot::Snapshot;
+use crate::time;
+
+/// A record that is written when it is dropped.
+pub(crate) struct OpenRecord {
+    /// The facts so far.
+    pub(crate) facts: Record,
+    gate: Arc<Snapshot>,
+    started: Instant,
+    complete: bool,
+}
+
+impl OpenRecord {
+    /// Opens the record of one arrival.
+    pub(crate) fn open(gate: &Arc<Snapshot>, facts: Record) -> Self {
+        gate.counters.arrived();
+        Self { facts, gate: Arc::clone(gate), started: time::instant(), complete: false }
+    }
+
+    /// Bytes were handed to the client's connection.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.facts.bytes_out += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// An event was handed over.
+    pub(crate) const fn event(&mut self) {
+        self.facts.events += 1;
+    }
+
+    /// A stream broke.
+    pub(crate) fn broke(&mut self, refusal: &Refusal) {
+        self.refused("stream", refusal);
+        self.facts.outcome = Outcome::UpstreamFailed;
+    }
+
+    /// The answer was handed over whole.
+    pub(crate) const fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    /// A stage refused.
+    pub(crate) fn refused(&mut self, stage: &'static str, refusal: &Refusal) {
+        self.facts.refuse(stage, refusal);
+        self.gate.counters.refused(refusal.reason());
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.facts.outcome = Outcome::Panicked;
+        } else if !self.complete && self.facts.outcome != Outcome::Panicked {
+            self.facts.outcome = Outcome::ClientLeft;
+        }
+        self.facts.duration_us = time::micros_since(self.started);
+        self.gate.counters.closed();
+        self.gate.journal.close(&self.facts, time::now());
+    }
+}

@@ -1,0 +1,250 @@
+//! What every outcome becomes on the wire: the only place that speaks status codes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use palisade_guard::arrival::CorrelationId;
+use palisade_guard::audit::record::Outcome;
+use palisade_guard::clock::Moment;
+use palisade_guard::edge;
+use palisade_guard::limit::headers::Quota;
+use palisade_guard::refusal::{Detail, Reason, Refusal};
+use serde_json::{Map, Value, json};
+
+use crate::passage::{Passage, Speaks};
+use crate::session;
+use crate::snapshot::Snapshot;
+use crate::time;
+use crate::transport::body::Body;
+use crate::upstream::{self, Answer, Events};
+
+/// What the pipeline came to, when nothing was refused.
+pub(crate) enum Reply {
+    /// The answer to an MCP call, and the handle of a session it opened.
+    Mcp {
+        /// What the upstream said.
+        answer: Answer,
+        /// `Mcp-Session-Id`
+        handle: Option<HeaderValue>,
+    },
+    /// The answers to a batch.
+    Batch(Box<dyn Events>),
+    /// A preflight's headers.
+    Preflight(Vec<(HeaderName, HeaderValue)>),
+    /// Something of our own.
+    Page {
+        /// Its type.
+        content_type: &'static str,
+        /// The status, where it is not 200.
+        status: StatusCode,
+        /// What it says.
+        body: Bytes,
+        /// Its own Content-Security-Policy.
+        policy: Option<&'static str>,
+    },
+}
+
+impl Reply {
+    /// A JSON document of our own.
+    pub(crate) fn json(value: &Value) -> Self {
+        let body = Bytes::from(value.to_string());
+        Self::Page { content_type: "application/json", status: StatusCode::OK, body, policy: None }
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The response to an outcome, with the headers that are on every answer.
+pub(crate) fn seal(gate: &Arc<Snapshot>, passage: Passage, outcome: Result<Reply, Refusal>) -> Response<Body> {
+    let now = time::now();
+    let correlation = passage.record.facts.correlation;
+    let mut headers = HeaderMap::with_capacity(24);
+    if let Ok(value) = HeaderValue::from_str(correlation.as_str()) {
+        headers.insert(CORRELATION, value);
+    }
+    gate.edge.headers.apply(&mut headers, passage.secure);
+    edge::cors::apply(&gate.edge, passage.origin.as_ref(), &mut headers);
+    if let Some(admission) = &passage.admission {
+        headers.extend(admission.quota().fields());
+    }
+    match outcome {
+        Ok(reply) => answered(gate, passage, reply, headers),
+        Err(refusal) => refused(passage, &refusal, headers, now),
+    }
+}
+
+fn answered(gate: &Arc<Snapshot>, mut passage: Passage, reply: Reply, mut headers: HeaderMap) -> Response<Body> {
+    match reply {
+        Reply::Mcp { answer, handle } => {
+            if let Some(handle) = handle {
+                headers.insert(session::HEADER, handle);
+            }
+            mcp(gate, passage, answer, headers)
+        }
+        Reply::Batch(events) => stream(gate, passage, events, headers),
+        Reply::Preflight(list) => {
+            passage.record.facts.outcome = Outcome::Preflight;
+            for (name, value) in list {
+                headers.insert(name, value);
+            }
+            whole(passage, StatusCode::NO_CONTENT, Bytes::new(), headers)
+        }
+        Reply::Page { content_type, status, body, policy } => {
+            passage.record.facts.outcome = Outcome::Served;
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            if let Some(policy) = policy {
+                headers.insert(http::header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            }
+            whole(passage, status, body, headers)
+        }
+    }
+}
+
+fn mcp(gate: &Arc<Snapshot>, mut passage: Passage, answer: Answer, mut headers: HeaderMap) -> Response<Body> {
+    match answer {
+        Answer::Accepted => {
+            passage.record.facts.outcome = Outcome::Accepted;
+            whole(passage, StatusCode::ACCEPTED, Bytes::new(), headers)
+        }
+        Answer::Ended => {
+            passage.record.facts.outcome = Outcome::Accepted;
+            whole(passage, StatusCode::OK, Bytes::new(), headers)
+        }
+        Answer::Message(response) => {
+            passage.record.facts.outcome = match response.error {
+                Some(code) => Outcome::AnsweredWithError(code),
+                None => Outcome::Answered,
+            };
+            headers.insert(CONTENT_TYPE, JSON);
+            let status = status(&response, &passage.speaks);
+            whole(passage, status, response.bytes, headers)
+        }
+        Answer::Events(events) => stream(gate, passage, events, headers),
+    }
+}
+
+/// The status of an upstream's response: its own where it had one, else what 2026-07-28 gives its code.
+fn status(response: &upstream::Response, speaks: &Speaks) -> StatusCode {
+    let by_code = match response.error {
+        Some(-32022..=-32020) if speaks.is_modern() => StatusCode::BAD_REQUEST,
+        Some(-32601) if speaks.is_modern() => StatusCode::NOT_FOUND,
+        _ => StatusCode::OK,
+    };
+    response.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(by_code)
+}
+
+fn stream(
+    gate: &Arc<Snapshot>,
+    mut passage: Passage,
+    events: Box<dyn Events>,
+    mut headers: HeaderMap,
+) -> Response<Body> {
+    passage.record.facts.outcome = Outcome::Streamed;
+    passage.record.facts.http_status = StatusCode::OK.as_u16();
+    headers.insert(CONTENT_TYPE, EVENTS);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
+    let error = Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now()));
+    let mut response = Response::new(Body::events(events, error, gate.timeouts.keep_alive, passage.record));
+    *response.headers_mut() = headers;
+    response
+}
+
+fn refused(mut passage: Passage, refusal: &Refusal, mut headers: HeaderMap, now: Moment) -> Response<Body> {
+    let row = refusal.reason().row();
+    let status = match &passage.speaks {
+        Speaks::Rest => row.http.rest,
+        Speaks::Mcp { modern: true, .. } => row.http.modern,
+        Speaks::Mcp { modern: false, .. } => row.http.legacy,
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.extend(Quota::of(refusal).iter().flat_map(Quota::fields));
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = refusal.challenge_value() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static(passage.allow));
+    }
+    let correlation = passage.record.facts.correlation;
+    let body = match &passage.speaks {
+        Speaks::Rest => Bytes::from(data(refusal, correlation, now).to_string()),
+        Speaks::Mcp { .. } => message(refusal, passage.speaks.id(), correlation, now),
+    };
+    if passage.record.facts.outcome != Outcome::Panicked {
+        passage.record.facts.outcome = Outcome::Refused;
+    }
+    tracing::info!(
+        correlation = %correlation,
+        reason = row.name,
+        status = status.as_u16(),
+        cause = refusal.cause_for_log().unwrap_or_default(),
+        "refused"
+    );
+    whole(passage, status, body, headers)
+}
+
+fn whole(mut passage: Passage, status: StatusCode, body: Bytes, headers: HeaderMap) -> Response<Body> {
+    passage.record.facts.http_status = status.as_u16();
+    let mut response = Response::new(Body::whole(body, passage.record));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A refusal as a JSON-RPC error under `id`, as the caller wrote it.
+pub(crate) fn message(refusal: &Refusal, id: Option<&Bytes>, correlation: CorrelationId, now: Moment) -> Bytes {
+    let error = json!({
+        "code": refusal.reason().row().json_rpc,
+        "message": refusal.words(),
+        "data": data(refusal, correlation, now),
+    });
+    // The id was found to be one JSON string or integer when it was parsed.
+    let id = id.and_then(|id| std::str::from_utf8(id).ok()).unwrap_or("null");
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#))
+}
+
+/// What a caller hears of a refusal beyond its words: the same on every transport.
+fn data(refusal: &Refusal, correlation: CorrelationId, now: Moment) -> Value {
+    let row = refusal.reason().row();
+    let (code, name) = row.code.names();
+    let mut details = Map::new();
+    if let Some(pointer) = refusal.pointer() {
+        details.insert("pointer".into(), pointer.into());
+    }
+    for (name, detail) in refusal.details() {
+        details.insert((*name).into(), value(detail));
+    }
+    let mut data = Map::new();
+    if refusal.reason() == Reason::UnsupportedRevision {
+        // Where the specification wants them (2026-07-28, UnsupportedProtocolVersionError).
+        for name in ["supported", "requested"] {
+            data.extend(details.get(name).map(|value| (name.to_owned(), value.clone())));
+        }
+    }
+    data.insert("code".into(), code.into());
+    data.insert("name".into(), name.into());
+    data.insert("message".into(), refusal.words().into());
+    data.insert("details".into(), Value::Object(details));
+    data.insert("timestamp".into(), now.rfc3339().to_string().into());
+    data.insert("security_event".into(), row.event.map(|event| event.names().0).into());
+    data.insert("correlation_id".into(), correlation.as_str().into());
+    Value::Object(data)
+}
+
+fn value(detail: &Detail) -> Value {
+    match detail {
+        Detail::Number(number) => (*number).into(),
+        Detail::Text(text) => text.as_ref().into(),
+        Detail::List(list) => list.clone().into(),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which paths exist. A path is matched as it was sent: no decoding, no folding, no trailing slash, so that there is no
+//! second spelling of a protected path.
+
+use std::sync::Arc;
+
+use crate::snapshot::Snapshot;
+use crate::upstream::Server;
+
+/// Where a request wants to go.
+pub(crate) enum Route {
+    /// `GET /`: what this is, for people.
+    Front,
+    /// `GET /health`, `/health/live`, `/health/ready`.
+    Health,
+    /// `/mcp` and `/mcp/{server}`.
+    Mcp(Arc<Server>),
+    /// `/mcp` when it stands for several servers.
+    McpAmbiguous,
+    /// `GET /api/tools`
+    Tools,
+    /// `GET /api/status`
+    Status,
+    /// `GET /mcp/marketplace`
+    Marketplace,
+    /// Nowhere. Told only to those who are authenticated.
+    Unknown,
+}
+
+/// The route of a path.
+pub(crate) fn find(gate: &Snapshot, path: &str) -> Route {
+    match path {
+        "/" => Route::Front,
+        "/health" | "/health/live" | "/health/ready" => Route::Health,
+        "/api/tools" => Route::Tools,
+        "/api/status" => Route::Status,
+        "/mcp/marketplace" => Route::Marketplace,
+        "/mcp" => gate.only_server().map_or(Route::McpAmbiguous, |server| Route::Mcp(Arc::clone(server))),
+        _ => {
+            let server = path.strip_prefix("/mcp/").and_then(|name| gate.servers.get(name));
+            server.map_or(Route::Unknown, |server| Route::Mcp(Arc::clone(server)))
+        }
+    }
+}

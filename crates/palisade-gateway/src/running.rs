@@ -1,0 +1,150 @@
+//! From a checked configuration to a gateway that listens, and back.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::journal::{self, Journal};
+use crate::snapshot::{Snapshot, Surroundings};
+use crate::time;
+use crate::transport;
+use crate::upstream::Upstream;
+use crate::upstream::stdio::InProcess;
+
+/// A gateway that listens.
+pub struct Running {
+    address: SocketAddr,
+    gate: Arc<Snapshot>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    children: TaskTracker,
+    patience: Duration,
+}
+
+/// What a gateway needs beside its configuration.
+pub struct Start {
+    /// The checked configuration.
+    pub config: Config,
+    /// Where the journal is written.
+    pub journal_dir: PathBuf,
+    /// The palisade binary, which keeps child processes.
+    pub keeper: PathBuf,
+    /// The environment that children may see a part of.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Servers inside this process, by name.
+    pub in_process: Vec<(Arc<str>, InProcess)>,
+}
+
+/// Why a gateway cannot start although its configuration is sound.
+#[derive(Debug)]
+pub enum StartError {
+    /// The address cannot be bound.
+    Listen(SocketAddr, std::io::Error),
+    /// The journal cannot be opened, or is not intact.
+    Journal(journal::Error),
+    /// A server's settings cannot be used: its name and why.
+    Server(String, String),
+    /// The cipher for handles is missing.
+    NoCipher,
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address, error) => write!(f, "listen.address: cannot listen on {address}: {error}"),
+            Self::Journal(error) => write!(f, "audit.dir: {error}"),
+            Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
+            Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// How often sessions nobody uses are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// Opens the journal and the socket, and begins to serve.
+pub async fn start(start: Start) -> Result<Running, StartError> {
+    let address = start.config.listen.address;
+    let settings = journal::Config {
+        dir: start.journal_dir,
+        durability: start.config.audit.durability.into(),
+        segment_bytes: start.config.audit.segment_bytes,
+        node: start.config.audit.node.clone(),
+    };
+    let (journal, recovered) = Journal::open(settings, time::now).map_err(StartError::Journal)?;
+    if recovered.is_noteworthy() {
+        tracing::warn!(?recovered, "the journal was not closed properly the last time");
+    }
+    let patience = start.config.timeouts.shutdown;
+    let children = TaskTracker::new();
+    let around = Surroundings {
+        keeper: start.keeper,
+        environment: start.environment,
+        in_process: start.in_process,
+        tasks: children.clone(),
+    };
+    let gate = Arc::new(Snapshot::build(start.config, journal, &around)?);
+    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
+    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+    connections.spawn(transport::http::serve(listener, Arc::clone(&gate), stop.clone(), connections.clone()));
+    connections.spawn(sweep(Arc::clone(&gate), stop.clone()));
+    gate.set_ready(true);
+    Ok(Running { address, gate, stop, connections, children, patience })
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: not ready, no new connections, calls under way end, children end, the journal is flushed. Whatever is not
+    /// done within `timeouts.shutdown` is cut.
+    pub async fn stop(self) {
+        self.gate.set_ready(false);
+        self.stop.cancel();
+        self.connections.close();
+        if tokio::time::timeout(self.patience, self.connections.wait()).await.is_err() {
+            tracing::warn!("some calls were cut at the end of timeouts.shutdown");
+        }
+        for server in self.gate.servers.values() {
+            if let Upstream::Stdio(upstream) = &server.upstream {
+                upstream.stop().await;
+            }
+        }
+        self.children.close();
+        if tokio::time::timeout(CHILDREN, self.children.wait()).await.is_err() {
+            tracing::error!("some children did not end");
+        }
+        self.gate.journal.flush().await;
+    }
+}
+
+/// How long children may take to end; the keeper's own patience is shorter.
+const CHILDREN: Duration = Duration::from_secs(15);
+
+async fn sweep(gate: Arc<Snapshot>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        gate.limits.forget_idle(time::now().monotonic_ms);
+        for server in gate.servers.values() {
+            if let Upstream::Stdio(upstream) = &server.upstream {
+                upstream.sweep();
+            }
+        }
+    }
+}

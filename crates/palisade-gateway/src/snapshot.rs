@@ -1,0 +1,252 @@
+//! All that a call needs, built whole from a checked configuration, and immutable.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ::http::HeaderValue;
+use palisade_guard::authenticate::{self, Key, Keys, Principal};
+use palisade_guard::identify;
+use palisade_guard::limit::subject::Subject;
+use palisade_guard::limit::{Admission, Limits};
+use palisade_guard::message::{self, Bounds};
+use palisade_guard::refusal::Refusal;
+use palisade_guard::seal::Sealer;
+use palisade_guard::edge;
+use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
+use crate::counters::Counters;
+use crate::journal::Journal;
+use crate::random;
+use crate::running::StartError;
+use crate::upstream::catalog::Catalog;
+use crate::upstream::http::{self, HttpUpstream};
+use crate::upstream::stdio::{self, CommandLine, InProcess, Launch, StdioUpstream};
+use crate::upstream::{Server, Upstream};
+
+/// Everything a call needs.
+pub(crate) struct Snapshot {
+    pub(crate) edge: edge::Config,
+    pub(crate) identify: identify::Config,
+    pub(crate) limits: Limits,
+    pub(crate) authenticate: authenticate::Config,
+    pub(crate) message: message::Config,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) body_bytes: usize,
+    pub(crate) header_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
+    pub(crate) sealer: Sealer,
+    pub(crate) journal: Journal,
+    pub(crate) counters: Counters,
+    pub(crate) correlation_prefix: u64,
+    arrivals: AtomicU64,
+    ready: AtomicBool,
+}
+
+/// What a snapshot needs beside the configuration.
+pub(crate) struct Surroundings {
+    /// The palisade binary, which keeps child processes.
+    pub(crate) keeper: PathBuf,
+    /// The environment that children may see a part of.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Servers inside this process, by name.
+    pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
+    /// Where tasks that must end before the process are counted.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Names of the environment that every child may see; all others are the operator's to name.
+const INHERITED: [&str; 13] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_CACHE_HOME",
+    "SSL_CERT_FILE",
+];
+
+impl Snapshot {
+    /// Builds a snapshot whole, or not at all.
+    pub(crate) fn build(config: Config, journal: Journal, around: &Surroundings) -> Result<Self, StartError> {
+        let sealer = Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?;
+        let mut servers = BTreeMap::new();
+        for (name, serve) in &around.in_process {
+            let launch = Launch::InProcess(Arc::clone(serve));
+            let server = in_process(name, launch, &config, around);
+            servers.insert(Arc::clone(name), Arc::new(server));
+        }
+        for server in &config.servers {
+            servers.insert(Arc::clone(&server.name), Arc::new(build_server(server, &config, around)?));
+        }
+        Ok(Self {
+            limits: Limits::new(config.limits, random::bytes()),
+            authenticate: match config.auth.mode {
+                AuthMode::None => authenticate::Config::None,
+                AuthMode::Keys => authenticate::Config::Keys(Keys::new(config.auth.keys.into_iter().map(key))),
+            },
+            message: message_config(&config.message),
+            body_bytes: config.message.body,
+            header_bytes: config.message.header,
+            max_connections: config.listen.max_connections,
+            edge: config.edge,
+            identify: config.identify,
+            timeouts: config.timeouts,
+            servers,
+            sealer,
+            journal,
+            counters: Counters::default(),
+            correlation_prefix: u64::from_le_bytes(random::bytes()),
+            arrivals: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// The one server, if there is just one.
+    pub(crate) fn only_server(&self) -> Option<&Arc<Server>> {
+        if self.servers.len() == 1 { self.servers.values().next() } else { None }
+    }
+
+    /// Counts a call of `caller`: by its name, or where nobody has a name, by its address.
+    pub(crate) fn admit(&self, caller: &Principal, address: IpAddr, now_ms: u64) -> Result<Admission, Refusal> {
+        let (subject, limit) = match caller.key() {
+            Some(key) => (self.limits.subject_of(caller.id()), key.limit.unwrap_or(self.limits.per_caller())),
+            None => (Subject::address(address), self.limits.per_caller()),
+        };
+        self.limits.caller(&subject, limit, now_ms)
+    }
+
+    /// The number of the next arrival.
+    pub(crate) fn next_arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether calls can be taken: the listener is open and what must be recorded can be.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.journal.is_down()
+    }
+
+    /// Opens or closes the doors for readiness checks.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// The journal, for the status page.
+    pub(crate) fn journal_status(&self) -> Value {
+        let status = self.journal.status();
+        json!({"down": self.journal.is_down(), "records": status.records, "buffered_bytes": status.buffered_bytes})
+    }
+
+    /// Legacy sessions that hold a child, by server.
+    pub(crate) fn session_counts(&self) -> Value {
+        let counts = self.servers.values().filter_map(|server| match &server.upstream {
+            Upstream::Stdio(upstream) => Some((server.name.to_string(), Value::from(upstream.session_count()))),
+            Upstream::Http(_) => None,
+        });
+        Value::Object(counts.collect())
+    }
+}
+
+fn key(key: checked::StaticKey) -> Key {
+    Key {
+        id: Arc::from(format!("key:{}", key.name)),
+        digest: key.digest,
+        servers: key.servers,
+        lists: key.lists,
+        limit: key.limit,
+    }
+}
+
+fn message_config(limits: &checked::MessageLimits) -> message::Config {
+    message::Config {
+        bounds: Bounds { depth: limits.depth, ..message::Config::default().bounds },
+        batch: limits.batch,
+        arguments: limits.arguments,
+        tool_names: match limits.tool_names {
+            ToolNames::Spec => message::ToolNames::Spec,
+            ToolNames::Strict => message::ToolNames::Strict,
+        },
+    }
+}
+
+fn in_process(name: &Arc<str>, launch: Launch, config: &Config, around: &Surroundings) -> Server {
+    let settings = stdio::Settings {
+        name: Arc::clone(name),
+        launch,
+        answer_timeout: std::time::Duration::from_secs(300),
+        answer_bytes: config.message.answer,
+        max_sessions: 1024,
+        session_idle: config.timeouts.session,
+    };
+    Server {
+        name: Arc::clone(name),
+        lists: identify::IpLists::default(),
+        extra_methods: Box::default(),
+        upstream: Upstream::Stdio(Arc::new(StdioUpstream::new(settings, around.tasks.clone()))),
+        catalog: Catalog::default(),
+    }
+}
+
+fn build_server(server: &checked::Server, config: &Config, around: &Surroundings) -> Result<Server, StartError> {
+    let upstream = match &server.upstream {
+        checked::Upstream::Http { url, headers, ca_file } => {
+            let failed = |error: &dyn std::fmt::Display| StartError::Server(server.name.to_string(), error.to_string());
+            let own = headers.iter().map(|(name, value)| {
+                let mut value = HeaderValue::from_str(value.reveal()).map_err(|error| failed(&error))?;
+                value.set_sensitive(true);
+                Ok((name.clone(), value))
+            });
+            let settings = http::Settings {
+                url,
+                own: own.collect::<Result<_, StartError>>()?,
+                ca_file: ca_file.as_deref(),
+                answer_timeout: server.timeout,
+                answer_bytes: config.message.answer,
+                connect_timeout: config.timeouts.connect,
+            };
+            Upstream::Http(HttpUpstream::new(settings).map_err(|error| failed(&error))?)
+        }
+        checked::Upstream::Stdio { command, env, inherit_env, working_dir } => {
+            let line = CommandLine {
+                keeper: around.keeper.clone(),
+                command: command.words().to_vec(),
+                environment: environment(env, inherit_env, &around.environment),
+                working_dir: working_dir.clone(),
+            };
+            let settings = stdio::Settings {
+                name: Arc::clone(&server.name),
+                launch: Launch::Command(line),
+                answer_timeout: server.timeout,
+                answer_bytes: config.message.answer,
+                max_sessions: server.max_sessions,
+                session_idle: config.timeouts.session,
+            };
+            Upstream::Stdio(Arc::new(StdioUpstream::new(settings, around.tasks.clone())))
+        }
+    };
+    Ok(Server {
+        name: Arc::clone(&server.name),
+        lists: server.lists.clone(),
+        extra_methods: server.methods.clone().into_boxed_slice(),
+        upstream,
+        catalog: Catalog::default(),
+    })
+}
+
+/// A child's whole environment: a short list that programs need to run, what the operator lets through, what the
+/// operator sets. None of our own settings and secrets is on the list.
+fn environment(
+    set: &[(String, checked::Secret)],
+    inherited: &[String],
+    ours: &[(OsString, OsString)],
+) -> Vec<(OsString, OsString)> {
+    let passes = |name: &str| INHERITED.contains(&name) || inherited.iter().any(|inherited| inherited == name);
+    let mut environment: Vec<_> =
+        ours.iter().filter(|(name, _)| name.to_str().is_some_and(passes)).cloned().collect();
+    for (name, value) in set {
+        environment.retain(|(present, _)| present != name.as_str());
+        environment.push((name.into(), value.reveal().into()));
+    }
+    environment
+}

@@ -1,0 +1,151 @@
+//! The body of an answer. What must outlive the call's function rides inside it and ends with it, also when the
+//! client leaves: the record closes when the last byte was handed over, or when nobody takes any more.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use palisade_guard::refusal::Refusal;
+use tokio::time::{Instant, Sleep};
+
+use super::sse::{Event, KEEP_ALIVE};
+use crate::record::OpenRecord;
+use crate::upstream::Events;
+
+/// An answer's body.
+pub(crate) struct Body {
+    content: Content,
+    /// Closes when the body is dropped.
+    record: Option<OpenRecord>,
+}
+
+enum Content {
+    Whole(Option<Bytes>),
+    Events(Box<Stream>),
+}
+
+/// A stream of events on its way to a client.
+pub(crate) struct Stream {
+    events: Pin<Box<dyn Events>>,
+    /// Makes the JSON-RPC error that ends a stream which broke.
+    error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
+    quiet: Pin<Box<Sleep>>,
+    keep_alive: Duration,
+    ended: bool,
+}
+
+impl Body {
+    /// A body that is all here.
+    pub(crate) const fn whole(bytes: Bytes, record: OpenRecord) -> Self {
+        Self { content: Content::Whole(Some(bytes)), record: Some(record) }
+    }
+
+    /// A stream of events.
+    pub(crate) fn events(
+        events: Box<dyn Events>,
+        error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
+        keep_alive: Duration,
+        record: OpenRecord,
+    ) -> Self {
+        let quiet = Box::pin(tokio::time::sleep(keep_alive));
+        let stream = Stream { events: Box::into_pin(events), error, quiet, keep_alive, ended: false };
+        Self { content: Content::Events(Box::new(stream)), record: Some(record) }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let polled = match &mut this.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
+            Content::Events(stream) => stream.poll(context, this.record.as_mut()),
+        };
+        if let (Poll::Ready(sent), Some(record)) = (&polled, &mut this.record) {
+            match sent {
+                Some(bytes) => record.sent(bytes.len()),
+                None => record.complete(),
+            }
+        }
+        polled.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Content::Events(stream) => stream.ended,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX))),
+            Content::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // A whole body is complete once it was taken: hyper asks no more when it has all the bytes it announced.
+        if let (Content::Whole(bytes), Some(record)) = (&self.content, &mut self.record)
+            && bytes.as_ref().is_none_or(Bytes::is_empty)
+        {
+            record.complete();
+        }
+    }
+}
+
+impl Stream {
+    /// The next bytes; `None` at the end.
+    fn poll(&mut self, context: &mut Context<'_>, record: Option<&mut OpenRecord>) -> Poll<Option<Bytes>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.events.as_mut().poll_event(context) {
+            Poll::Ready(Some(Ok(event))) => {
+                if let Some(record) = record {
+                    record.event();
+                }
+                Poll::Ready(Some(self.written(&event)))
+            }
+            Poll::Ready(Some(Err(refusal))) => {
+                self.ended = true;
+                if let Some(record) = record {
+                    record.broke(&refusal);
+                }
+                let error = (self.error)(&refusal);
+                Poll::Ready(Some(self.written(&Event::message(error))))
+            }
+            Poll::Ready(None) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.quiet.as_mut().poll(context) {
+                Poll::Ready(()) => {
+                    self.heard();
+                    // Registers the timer anew, or nothing would wake this stream for the next keep-alive.
+                    let _registered = self.quiet.as_mut().poll(context);
+                    Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn written(&mut self, event: &Event) -> Bytes {
+        self.heard();
+        let mut out = BytesMut::with_capacity(event.data.len() + 64);
+        event.write(&mut out);
+        out.freeze()
+    }
+
+    fn heard(&mut self) {
+        self.quiet.as_mut().reset(Instant::now() + self.keep_alive);
+    }
+}

@@ -1,0 +1,5 @@
+//! How bytes come in and go out.
+
+pub(crate) mod body;
+pub(crate) mod http;
+pub(crate) mod sse;

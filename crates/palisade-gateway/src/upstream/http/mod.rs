@@ -1,0 +1,346 @@
+//! A Streamable HTTP server behind the gateway.
+//!
+//! 1. The body goes out byte for byte as it was judged; the headers are those of an allow list, the operator's own,
+//!    and the upstream's session, never the caller's credential.
+//! 2. Nothing comes back but what was read and understood: one JSON-RPC response, or events that are judged one by one.
+//! 3. An upstream's status is passed on only where the protocol gives it a meaning for the caller. What it says about
+//!    *our* credentials, redirects or its own trouble is ours to log and the caller's `MCP-003`.
+
+mod events;
+mod own;
+mod pool;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use palisade_guard::edge;
+use palisade_guard::message::{Call, Message, Revision, json};
+use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::validate::Vetted;
+
+use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
+use crate::session::{self, Resumed, Session};
+use crate::transport::sse::Event;
+use events::HttpEvents;
+use pool::Pool;
+
+/// One HTTP upstream.
+pub(crate) struct HttpUpstream {
+    pool: Pool,
+    path: Uri,
+    host: HeaderValue,
+    /// The operator's headers, credentials of the gateway among them.
+    own: Vec<(HeaderName, HeaderValue)>,
+    answer_timeout: Duration,
+    answer_bytes: usize,
+}
+
+/// What makes an [`HttpUpstream`].
+pub(crate) struct Settings<'a> {
+    /// Where it is.
+    pub(crate) url: &'a Uri,
+    /// The operator's headers.
+    pub(crate) own: Vec<(HeaderName, HeaderValue)>,
+    /// Certificates to trust instead of the system's, in PEM.
+    pub(crate) ca_file: Option<&'a Path>,
+    /// How long it may take to begin an answer, or be silent inside one.
+    pub(crate) answer_timeout: Duration,
+    /// The largest answer or event.
+    pub(crate) answer_bytes: usize,
+    /// How long connecting may take.
+    pub(crate) connect_timeout: Duration,
+}
+
+impl HttpUpstream {
+    /// An upstream; nothing is connected yet.
+    pub(crate) fn new(settings: Settings<'_>) -> io::Result<Self> {
+        let url = settings.url;
+        let tls = (url.scheme_str() == Some("https")).then(|| tls_config(settings.ca_file)).transpose()?;
+        let authority = url.authority().map_or_else(String::new, ToString::to_string);
+        let path = url.path_and_query().map_or("/", |path| path.as_str());
+        Ok(Self {
+            pool: Pool::new(url, tls, settings.connect_timeout),
+            path: path.parse().map_err(io::Error::other)?,
+            host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
+            own: settings.own,
+            answer_timeout: settings.answer_timeout,
+            answer_bytes: settings.answer_bytes,
+        })
+    }
+
+    /// Sends one vetted call and reads the answer's beginning.
+    pub(crate) async fn forward(
+        &self,
+        vetted: &Vetted,
+        headers: &HeaderMap,
+        session: Option<&Resumed>,
+    ) -> Result<Answered, Refusal> {
+        let (method, body, expected) = match vetted.call() {
+            Call::Message(message) => (Method::POST, message.bytes().clone(), Expected::by(message)),
+            Call::Stream { after } => {
+                let revision = session.map_or(Revision::ASSUMED, |resumed| resumed.revision);
+                (Method::GET, Bytes::new(), Expected { id: None, resumed: after.is_some(), revision })
+            }
+            Call::End => {
+                (Method::DELETE, Bytes::new(), Expected { id: None, resumed: false, revision: Revision::ASSUMED })
+            }
+        };
+        let request = self.request(&method, body, headers, session);
+        let sent = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await;
+        let (response, connection) = sent.map_err(|_| Refusal::new(Reason::Timeout).because("no answer began"))??;
+        match vetted.call() {
+            Call::Message(message) => self.answer(message, expected, response, connection).await,
+            Call::Stream { .. } => self.stream(response, expected),
+            Call::End => self.ended(response, connection).await,
+        }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        body: Bytes,
+        headers: &HeaderMap,
+        session: Option<&Resumed>,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = self.path.clone();
+        let out = request.headers_mut();
+        out.reserve(16);
+        for (name, value) in edge::strip::upstream_headers(headers) {
+            out.append(name.clone(), value.clone());
+        }
+        out.insert(HOST, self.host.clone());
+        out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        out.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, text/event-stream"));
+        if let Some(Resumed { session: Session::Http(id), .. }) = session
+            && let Ok(id) = HeaderValue::from_str(id)
+        {
+            out.insert(session::HEADER, id);
+        }
+        for (name, value) in &self.own {
+            out.insert(name.clone(), value.clone());
+        }
+        request
+    }
+
+    async fn answer(
+        &self,
+        message: &Message,
+        expected: Expected,
+        response: http::Response<Incoming>,
+        connection: SendRequest<Full<Bytes>>,
+    ) -> Result<Answered, Refusal> {
+        let (head, body) = response.into_parts();
+        let wanted = expected.id.is_some() && message.method_name().is_some();
+        let media = media(&head.headers)?;
+        match (head.status, media) {
+            (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if !wanted => {
+                self.read_to_end(body, connection).await?;
+                Ok(Answer::Accepted.into())
+            }
+            (StatusCode::OK, Media::Json) => {
+                let bytes = self.read_to_end(body, connection).await?;
+                let response = judge::response(bytes, &expected)?;
+                let opened = if message.is("initialize") { opened(&head.headers, &response) } else { None };
+                Ok(Answered { answer: Answer::Message(response), opened })
+            }
+            (StatusCode::OK, Media::Events) => {
+                let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
+                if message.is("initialize") {
+                    return first_response(events, &head.headers).await;
+                }
+                Ok(Answer::Events(Box::new(events)).into())
+            }
+            (status, Media::Json) if status.is_client_error() => {
+                let bytes = self.read_to_end(body, connection).await?;
+                refused(status, bytes, &expected, message.revision())
+            }
+            (status, _) => Err(trouble(status)),
+        }
+    }
+
+    fn stream(&self, response: http::Response<Incoming>, expected: Expected) -> Result<Answered, Refusal> {
+        match (response.status(), media(response.headers())?) {
+            (StatusCode::OK, Media::Events) => {
+                let body = response.into_body();
+                let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
+                Ok(Answer::Events(Box::new(events)).into())
+            }
+            (status, _) => Err(trouble(status)),
+        }
+    }
+
+    async fn ended(
+        &self,
+        response: http::Response<Incoming>,
+        connection: SendRequest<Full<Bytes>>,
+    ) -> Result<Answered, Refusal> {
+        let status = response.status();
+        self.read_to_end(response.into_body(), connection).await?;
+        if status.is_success() { Ok(Answer::Ended.into()) } else { Err(trouble(status)) }
+    }
+
+    /// The whole body, within the limit and the time; the connection is used again afterwards.
+    async fn read_to_end(&self, mut body: Incoming, connection: SendRequest<Full<Bytes>>) -> Result<Bytes, Refusal> {
+        let read = async {
+            let mut first: Option<Bytes> = None;
+            let mut rest = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(bytes) = frame.map_err(unavailable)?.into_data() else { continue };
+                if first.as_ref().map_or(0, Bytes::len) + rest.len() + bytes.len() > self.answer_bytes {
+                    return Err(invalid("the answer is beyond limits.answer"));
+                }
+                match &first {
+                    None => first = Some(bytes),
+                    Some(_) => rest.extend_from_slice(&bytes),
+                }
+            }
+            Ok(match first {
+                Some(first) if rest.is_empty() => first,
+                Some(first) => {
+                    let mut whole = BytesMut::from(first.as_ref());
+                    whole.unsplit(rest);
+                    whole.freeze()
+                }
+                None => Bytes::new(),
+            })
+        };
+        let read = tokio::time::timeout(self.answer_timeout, read).await;
+        let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
+        self.pool.give_back(connection);
+        Ok(bytes)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Media {
+    Json,
+    Events,
+    Other,
+}
+
+/// What a response claims to be. An encoded one is refused: what is not read is not passed on.
+fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(invalid("the upstream encoded its answer although identity was asked for"));
+    }
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return Ok(Media::Other);
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    Ok(match essence {
+        _ if essence.eq_ignore_ascii_case("application/json") => Media::Json,
+        _ if essence.eq_ignore_ascii_case("text/event-stream") => Media::Events,
+        _ => Media::Other,
+    })
+}
+
+/// The session that an answer to `initialize` opens.
+fn opened(headers: &HeaderMap, response: &Response) -> Option<Opened> {
+    if response.error.is_some() {
+        return None;
+    }
+    let revision = agreed_revision(&response.bytes)?;
+    let id = headers.get(session::HEADER)?.to_str().ok()?;
+    let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
+    (visible && !id.is_empty()).then(|| Opened { session: Session::Http(id.into()), revision })
+}
+
+/// `result.protocolVersion` of an answer to `initialize`.
+pub(crate) fn agreed_revision(bytes: &Bytes) -> Option<Revision> {
+    let (span, _) = json::find(bytes, 0..bytes.len(), &["result", "protocolVersion"])?;
+    Revision::named(json::text_of(bytes.get(span)?).as_bytes())
+}
+
+/// Reads a stream that answers `initialize` up to the response: session and revision must be known before the first
+/// byte of the answer's head is sent.
+async fn first_response(mut events: HttpEvents, headers: &HeaderMap) -> Result<Answered, Refusal> {
+    let mut before: Vec<Event> = Vec::new();
+    while let Some(event) = std::future::poll_fn(|context| std::pin::Pin::new(&mut events).poll_event(context)).await {
+        let event = event?;
+        if let Ok(judged) = judge::response(event.data.clone(), events.expected()) {
+            let opened = opened(headers, &judged);
+            let answer = if before.is_empty() {
+                Answer::Message(judged)
+            } else {
+                before.push(event);
+                Answer::Events(Box::new(Replay(before.into_iter())))
+            };
+            return Ok(Answered { answer, opened });
+        }
+        // A priming event promises a resumption that makes no sense before there is a session.
+        if !event.data.is_empty() {
+            before.push(event);
+        }
+    }
+    Err(unavailable("the upstream closed the stream without an answer"))
+}
+
+/// Events that are all here already.
+struct Replay(std::vec::IntoIter<Event>);
+
+impl Events for Replay {
+    fn poll_event(
+        mut self: std::pin::Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Event, Refusal>>> {
+        std::task::Poll::Ready(self.0.next().map(Ok))
+    }
+}
+
+/// An error that the upstream answered with an HTTP status of its own.
+fn refused(status: StatusCode, bytes: Bytes, expected: &Expected, revision: Revision) -> Result<Answered, Refusal> {
+    // A legacy 404 says that the session is gone, whatever its body says.
+    let known = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+    if !known || status == StatusCode::NOT_FOUND && !revision.is_modern() {
+        return Err(trouble(status));
+    }
+    let mut response = judge::response(bytes, expected).map_err(|_| unavailable(format_args!("{status}, no body")))?;
+    response.status = Some(status.as_u16());
+    Ok(Answer::Message(response).into())
+}
+
+/// What a status without a usable body becomes.
+fn trouble(status: StatusCode) -> Refusal {
+    match status {
+        StatusCode::NOT_FOUND => Refusal::new(Reason::SessionUnknown).because("the upstream does not know the session"),
+        StatusCode::METHOD_NOT_ALLOWED => Refusal::new(Reason::MethodNotAllowed).because("the upstream answered 405"),
+        StatusCode::NOT_ACCEPTABLE => Refusal::new(Reason::NotAcceptable).because("the upstream answered 406"),
+        _ => unavailable(format_args!("the upstream answered {status}")),
+    }
+}
+
+/// TLS 1.2 and 1.3 against the system's certificates, or those of one file.
+fn tls_config(ca_file: Option<&Path>) -> io::Result<Arc<rustls::ClientConfig>> {
+    let mut roots = rustls::RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let pem = std::fs::read(path)?;
+            for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
+                roots.add(certificate?).map_err(io::Error::other)?;
+            }
+        }
+        None => {
+            let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if added == 0 {
+                return Err(io::Error::other("the system has no certificates to trust; set ca_file"));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,115 @@
+//! Connections to one HTTP upstream, kept open between calls.
+//!
+//! One host, no redirects, no proxies from the environment: a connection goes to the host the operator named and
+//! nowhere else. Names are looked up when a connection is opened, never per call.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use palisade_guard::refusal::Refusal;
+
+use super::super::unavailable;
+
+/// Connections to one host.
+pub(crate) struct Pool {
+    host: Box<str>,
+    port: u16,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    connect_timeout: Duration,
+}
+
+/// Idle connections beyond this are closed.
+const KEPT: usize = 256;
+
+impl Pool {
+    /// A pool for the host of `url`; `tls` is given where the scheme is https.
+    pub(crate) fn new(url: &Uri, tls: Option<Arc<rustls::ClientConfig>>, connect_timeout: Duration) -> Self {
+        let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+        Self { host: host.into(), port, tls, idle: Mutex::default(), connect_timeout }
+    }
+
+    /// Sends one request. It is sent again on a fresh connection only if not one byte of it had left: a call must never
+    /// run twice.
+    pub(crate) async fn send(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+    ) -> Result<(http::Response<Incoming>, SendRequest<Full<Bytes>>), Refusal> {
+        while let Some(mut connection) = self.take() {
+            match connection.try_send_request(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(unavailable(failed.into_error())),
+                },
+            }
+        }
+        let mut connection = self.connect().await?;
+        match connection.try_send_request(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(failed) => Err(unavailable(failed.into_error())),
+        }
+    }
+
+    /// Takes a connection back whose answer was read to the end.
+    pub(crate) fn give_back(&self, connection: SendRequest<Full<Bytes>>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+
+    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Refusal> {
+        match tokio::time::timeout(self.connect_timeout, self.open()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(unavailable(format_args!("connecting to {}:{}: {error}", self.host, self.port))),
+            Err(_) => Err(unavailable(format_args!("connecting to {}:{} took too long", self.host, self.port))),
+        }
+    }
+
+    async fn open(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return handshake(TokioIo::new(stream)).await;
+        };
+        let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
+        handshake(TokioIo::new(stream)).await
+    }
+}
+
+async fn handshake<T>(io: T) -> io::Result<SendRequest<Full<Bytes>>>
+where
+    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+{
+    let (sender, connection) =
+        http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await.map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        // How a connection ends is seen by whoever uses it.
+        drop(connection.await);
+    });
+    Ok(sender)
+}

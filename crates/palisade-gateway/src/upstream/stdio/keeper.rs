@@ -1,0 +1,129 @@
+//! The keeper: a small process between the gateway and one server, so that no server outlives the gateway.
+//!
+//! The gateway may be killed with SIGKILL, and a server may start children of its own, leave its process group or
+//! ignore every signal. So each server runs under a keeper, which
+//!
+//! 1. starts the server in a process group of its own, on the keeper's own stdin, stdout and stderr;
+//! 2. adopts whatever the server leaves behind (`PR_SET_CHILD_SUBREAPER`, prctl(2));
+//! 3. waits for one of two things: the server has ended, or nobody reads stdout any more, which is so when the gateway
+//!    has closed it or is dead (poll(2): a pipe without readers reports POLLERR);
+//! 4. then ends every descendant (SIGTERM, two seconds, SIGKILL) and goes.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
+    wait,
+};
+
+/// The hidden command word under which a keeper runs.
+pub const COMMAND: &str = "keep-child";
+
+/// How long a server has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long descendants are hunted; a process in uninterruptible sleep cannot be waited for.
+const HUNT: Duration = Duration::from_secs(5);
+
+/// Runs `command` (program and arguments) until it ends or the gateway goes.
+pub fn run(command: &[OsString]) -> ExitCode {
+    match keep(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let program = command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+            // The gateway reads this from the server's stderr and logs it.
+            drop(writeln!(io::stderr(), "palisade: cannot start {program:?}: {error}"));
+            ExitCode::from(127)
+        }
+    }
+}
+
+fn keep(command: &[OsString]) -> io::Result<u8> {
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    set_child_subreaper(Some(getpid()))?;
+    let mut child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    let group = Pid::from_child(&child);
+    let ended = pidfd_open(group, PidfdFlags::empty())?;
+    let stdout = io::stdout();
+    let ended = |timeout: Option<&Timespec>| -> io::Result<(bool, bool)> {
+        let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&stdout, PollFlags::empty())];
+        loop {
+            match poll(&mut fds, timeout) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let [child, reader] = &fds;
+        Ok((!child.revents().is_empty(), !reader.revents().is_empty()))
+    };
+    loop {
+        let (child_ended, reader_gone) = ended(None)?;
+        if child_ended || reader_gone {
+            break;
+        }
+    }
+    let _gone_already = kill_process_group(group, Signal::TERM);
+    let deadline = Instant::now() + GRACE;
+    let code = loop {
+        if let Some(status) = child.try_wait()? {
+            break code_of(status);
+        }
+        if Instant::now() >= deadline {
+            break kill(&mut child);
+        }
+        // The reader is gone for good, so only the child's end can wake this poll: ask for its pidfd in short turns.
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let _gone_already = kill_process_group(group, Signal::KILL);
+    end_descendants();
+    Ok(code)
+}
+
+fn kill(child: &mut Child) -> u8 {
+    drop(child.kill());
+    child.wait().map_or(1, code_of)
+}
+
+fn code_of(status: std::process::ExitStatus) -> u8 {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// Kills whatever still descends from us. What a killed process leaves behind becomes ours, so this goes round until
+/// there is nobody left.
+fn end_descendants() {
+    let deadline = Instant::now() + HUNT;
+    while Instant::now() < deadline {
+        for pid in children() {
+            let _gone_already = kill_process(pid, Signal::KILL);
+        }
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+            // No child is left.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Our children, by `/proc/PID/stat`.
+fn children() -> Vec<Pid> {
+    let own = getpid().as_raw_nonzero().get().to_string();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_ours = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // "pid (name) state ppid …": the name may hold anything, so read after its last parenthesis.
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(own.as_str())
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(is_ours)
+        .filter_map(Pid::from_raw)
+        .collect()
+}

@@ -1,0 +1,263 @@
+//! Servers that speak MCP in lines (2026-07-28 and 2025-11-25, transports, "stdio").
+//!
+//! A legacy server keeps its state in its process, so every session has a child of its own. A modern server has no
+//! state between requests, so one child serves all callers. Which era a server speaks is asked once
+//! (`server/discover`, as the specification tells clients to), and only when a modern request comes.
+
+pub mod keeper;
+mod launch;
+mod legacy;
+mod link;
+mod mailbox;
+mod own;
+mod shared;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use palisade_guard::message::{Call, Form, Message, Revision};
+use palisade_guard::refusal::{Detail, Reason, Refusal};
+use palisade_guard::validate::Vetted;
+use tokio_util::task::TaskTracker;
+
+use super::http::agreed_revision;
+use super::{Answer, Answered, Opened, unavailable};
+use crate::random;
+use crate::session::{Resumed, Session};
+use crate::time;
+pub use launch::InProcess;
+pub(crate) use own::OwnSession;
+pub(crate) use launch::{CommandLine, Launch};
+use legacy::LegacySession;
+use link::Link;
+use shared::SharedServer;
+
+/// One server that speaks lines.
+pub(crate) struct StdioUpstream {
+    settings: Settings,
+    sessions: Mutex<HashMap<u64, Arc<LegacySession>>>,
+    shared: tokio::sync::Mutex<Option<Arc<SharedServer>>>,
+    era: AtomicU8,
+    tasks: TaskTracker,
+}
+
+/// What makes a [`StdioUpstream`].
+pub(crate) struct Settings {
+    /// The server's name.
+    pub(crate) name: Arc<str>,
+    /// How it is started.
+    pub(crate) launch: Launch,
+    /// How long it may be silent while it owes an answer.
+    pub(crate) answer_timeout: Duration,
+    /// The largest line.
+    pub(crate) answer_bytes: usize,
+    /// Legacy sessions, hence children, at a time.
+    pub(crate) max_sessions: usize,
+    /// A legacy session that nobody uses for so long ends.
+    pub(crate) session_idle: Duration,
+}
+
+const UNKNOWN: u8 = 0;
+const MODERN: u8 = 1;
+const LEGACY: u8 = 2;
+
+/// How long a server may take to say which era it speaks; one that is fetched by its command the first time is slow.
+const PROBE: Duration = Duration::from_secs(60);
+const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"palisade","version":"0.1.0"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+/// Where the id stands in it.
+const DISCOVER_ID: std::ops::Range<usize> = 22..23;
+
+impl StdioUpstream {
+    /// A server; nothing is started yet.
+    pub(crate) fn new(settings: Settings, tasks: TaskTracker) -> Self {
+        Self {
+            settings,
+            sessions: Mutex::default(),
+            shared: tokio::sync::Mutex::default(),
+            era: AtomicU8::new(UNKNOWN),
+            tasks,
+        }
+    }
+
+    /// Sends one vetted call and waits for the answer's beginning.
+    pub(crate) async fn forward(&self, vetted: &Vetted, session: Option<&Resumed>) -> Result<Answered, Refusal> {
+        let message = match vetted.call() {
+            Call::Message(message) if message.revision().is_modern() => {
+                return self.modern(message).await.map(Answered::from);
+            }
+            Call::Message(message) if message.is("initialize") => return self.initialize(message).await,
+            Call::Message(message) => Some(message),
+            Call::Stream { .. } | Call::End => None,
+        };
+        let number = number(session)?;
+        let session = self.session(number)?;
+        let answer = match (vetted.call(), message) {
+            (Call::End, _) => {
+                self.sessions().remove(&number);
+                Ok(Answer::Ended)
+            }
+            (Call::Stream { after }, _) => session.stream(after.as_deref()),
+            (_, Some(message)) => match message.form() {
+                Some(Form::Request) => session.request(message, self.settings.answer_timeout).await,
+                Some(Form::Notification) => session.notify(message).await,
+                None => session.respond(message).await,
+            },
+            (_, None) => Ok(Answer::Accepted),
+        };
+        answer.map(Answered::from)
+    }
+
+    /// Starts a session: a child of its own, kept once it has agreed on a revision.
+    async fn initialize(&self, message: &Message) -> Result<Answered, Refusal> {
+        self.make_room()?;
+        let start = |listener| self.link(listener);
+        let session = LegacySession::start(start).map_err(|error| self.cannot_start(&error))?;
+        let answer = session.request(message, self.settings.answer_timeout).await?;
+        let Answer::Message(response) = answer else {
+            return Err(unavailable("the server did not answer initialize first"));
+        };
+        if response.error.is_some() {
+            return Ok(Answer::Message(response).into());
+        }
+        let revision = agreed_revision(&response.bytes)
+            .ok_or_else(|| super::invalid("the answer to initialize names no known protocolVersion"))?;
+        let number = u64::from_le_bytes(random::bytes());
+        self.sessions().insert(number, Arc::new(session));
+        let opened = Opened { session: Session::Stdio(number), revision };
+        Ok(Answered { answer: Answer::Message(response), opened: Some(opened) })
+    }
+
+    /// Ends sessions that have ended or idled, then counts.
+    fn make_room(&self) -> Result<(), Refusal> {
+        let now = time::now().monotonic_ms;
+        let idle = u64::try_from(self.settings.session_idle.as_millis()).unwrap_or(u64::MAX);
+        let mut sessions = self.sessions();
+        sessions.retain(|_, session| {
+            let idled = session.idle_since().is_some_and(|since| now.saturating_sub(since) >= idle);
+            !idled && !session.has_ended()
+        });
+        if sessions.len() < self.settings.max_sessions {
+            return Ok(());
+        }
+        let limit = u64::try_from(self.settings.max_sessions).unwrap_or(u64::MAX);
+        Err(Refusal::new(Reason::NoCapacity)
+            .says(format!("all sessions of this server are in use (servers.{}.max_sessions)", self.settings.name))
+            .with("limit", Detail::Number(limit))
+            .retry_after(Duration::from_secs(10)))
+    }
+
+    /// Ends sessions nobody uses; called from time to time.
+    pub(crate) fn sweep(&self) {
+        // Room is made as a side effect; whether there is enough is the next caller's question.
+        drop(self.make_room());
+    }
+
+    /// How many legacy sessions there are.
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// Stops every child.
+    pub(crate) async fn stop(&self) {
+        self.sessions().clear();
+        *self.shared.lock().await = None;
+    }
+
+    fn session(&self, number: u64) -> Result<Arc<LegacySession>, Refusal> {
+        let mut sessions = self.sessions();
+        match sessions.get(&number) {
+            Some(session) if !session.has_ended() => Ok(Arc::clone(session)),
+            _ => {
+                sessions.remove(&number);
+                Err(Refusal::new(Reason::SessionUnknown).because("the session has ended"))
+            }
+        }
+    }
+
+    /// A request of 2026-07-28, for the shared child.
+    async fn modern(&self, message: &Message) -> Result<Answer, Refusal> {
+        let server = self.shared().await?;
+        match message.form() {
+            Some(Form::Request) => server.request(message, self.settings.answer_timeout).await,
+            // Over HTTP a client cancels by leaving; its ids mean nothing to the server.
+            Some(Form::Notification) if message.is("notifications/cancelled") => Ok(Answer::Accepted),
+            _ => server.notify(message).await,
+        }
+    }
+
+    /// The shared child, started and found modern.
+    async fn shared(&self) -> Result<Arc<SharedServer>, Refusal> {
+        let mut shared = self.shared.lock().await;
+        if let Some(server) = shared.as_ref().filter(|server| !server.has_ended()) {
+            return Ok(Arc::clone(server));
+        }
+        *shared = None;
+        if self.era.load(Ordering::Relaxed) == LEGACY {
+            return Err(legacy_only());
+        }
+        let start = |listener| self.link(listener);
+        let server = Arc::new(SharedServer::start(start).map_err(|error| self.cannot_start(&error))?);
+        let discover = bytes::Bytes::from_static(DISCOVER.as_bytes());
+        match server.exchange(&discover, DISCOVER_ID, None, Some(PROBE)).await {
+            Ok(Answer::Message(response)) if response.error.is_none_or(is_modern_error) => {
+                self.era.store(MODERN, Ordering::Relaxed);
+                *shared = Some(Arc::clone(&server));
+                Ok(server)
+            }
+            Ok(_) => {
+                self.era.store(LEGACY, Ordering::Relaxed);
+                Err(legacy_only())
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    fn link<L: link::Listener>(&self, listener: L) -> std::io::Result<Link> {
+        Link::start(&self.settings.launch, &self.settings.name, self.settings.answer_bytes, &self.tasks, listener)
+    }
+
+    fn cannot_start(&self, error: &std::io::Error) -> Refusal {
+        tracing::error!(server = %self.settings.name, %error, "the server cannot be started");
+        unavailable(error)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Arc<LegacySession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn number(session: Option<&Resumed>) -> Result<u64, Refusal> {
+    match session.map(|resumed| &resumed.session) {
+        Some(Session::Stdio(number)) => Ok(*number),
+        Some(Session::Http(_)) => Err(Refusal::new(Reason::SessionUnknown).because("a session of another transport")),
+        None => Err(Refusal::new(Reason::SessionMissing)),
+    }
+}
+
+/// Codes only a modern server answers with (2026-07-28, basic, "Error Codes").
+const fn is_modern_error(code: i64) -> bool {
+    matches!(code, -32022..=-32020)
+}
+
+/// What a modern request to a legacy server hears; clients fall back to `initialize` upon it.
+fn legacy_only() -> Refusal {
+    let legacy = Revision::SUPPORTED.into_iter().filter(|name| *name != Revision::V2026_07_28.name()).collect();
+    Refusal::new(Reason::UnsupportedRevision)
+        .says("this server speaks earlier protocol revisions: initialize first")
+        .with("supported", Detail::List(legacy))
+        .with("requested", Detail::Text(Revision::V2026_07_28.name().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DISCOVER, DISCOVER_ID};
+
+    /// A3: the probe's id is where we say it is.
+    #[test]
+    fn the_probe_is_sound() {
+        assert_eq!(&DISCOVER[DISCOVER_ID], "0");
+        assert!(serde_json::from_str::<serde_json::Value>(DISCOVER).is_ok());
+    }
+}

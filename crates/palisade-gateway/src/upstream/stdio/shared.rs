@@ -1,0 +1,238 @@
+//! A modern server on stdio: one child for all callers.
+//!
+//! Callers choose their ids, progress tokens and subscriptions freely, so two may choose the same. On the way in each
+//! is replaced by a number of ours, on the way out the caller's own is put back; nothing else of a message is touched.
+//! What belongs to no open request reaches nobody: it could reach the wrong caller (GHSA-345p-7cg4-v4c7).
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use palisade_guard::message::{Bounds, Envelope, Message, Shape, json, read_answer};
+use palisade_guard::refusal::Refusal;
+
+use super::link::{Link, Listener};
+use super::mailbox::{Mail, Sink, gone, mailbox};
+use super::super::{Answer, invalid, judge};
+use crate::transport::sse::Event;
+
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// A running server that several callers share.
+pub(super) struct SharedServer {
+    link: Link,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    requests: HashMap<u64, Request>,
+    ended: bool,
+}
+
+struct Request {
+    id: Bytes,
+    token: Option<Bytes>,
+    sink: Sink,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedServer {
+    /// Starts a server; `start` starts its child with the listener it is given.
+    pub(super) fn start(start: impl FnOnce(ChildListener) -> std::io::Result<Link>) -> std::io::Result<Self> {
+        let waiting = Arc::new(Waiting::default());
+        let link = start(ChildListener { waiting: Arc::clone(&waiting) })?;
+        Ok(Self { link, waiting })
+    }
+
+    /// Whether its child has gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.waiting.lock().ended || self.link.is_closed()
+    }
+
+    /// Sends a request and waits for its answer's beginning.
+    pub(super) async fn request(&self, message: &Message, patience: Duration) -> Result<Answer, Refusal> {
+        let id = message.id_span().cloned().unwrap_or_default();
+        // A subscription is silent for as long as nothing happens.
+        let patience = (!message.is("subscriptions/listen")).then_some(patience);
+        self.exchange(message.bytes(), id, message.progress_token(), patience).await
+    }
+
+    /// The same for a message of the gateway's own.
+    pub(super) async fn exchange(
+        &self,
+        bytes: &Bytes,
+        id: Range<usize>,
+        token: Option<Range<usize>>,
+        patience: Option<Duration>,
+    ) -> Result<Answer, Refusal> {
+        let number = {
+            let mut table = self.waiting.lock();
+            table.next += 1;
+            table.next
+        };
+        let cancel = Cancel { number, waiting: Arc::clone(&self.waiting), link: self.link.clone() };
+        let (sink, mailbox) = mailbox(cancel, patience);
+        {
+            let mut table = self.waiting.lock();
+            if table.ended {
+                return Err(gone());
+            }
+            let token = token.clone().map(|span| bytes.slice(span));
+            table.requests.insert(number, Request { id: bytes.slice(id.clone()), token, sink });
+        }
+        let own = number.to_string();
+        let mut places = vec![(id, own.as_bytes())];
+        places.extend(token.map(|span| (span, own.as_bytes())));
+        if !self.link.send(replace(bytes, places)).await {
+            return Err(gone());
+        }
+        mailbox.answer().await
+    }
+
+    /// Sends a notification as it is.
+    pub(super) async fn notify(&self, message: &Message) -> Result<Answer, Refusal> {
+        if self.link.send(message.bytes().clone()).await { Ok(Answer::Accepted) } else { Err(gone()) }
+    }
+}
+
+/// Tells the server that nobody wants an answer any more: on stdio a client must say so (2026-07-28, cancellation).
+struct Cancel {
+    number: u64,
+    waiting: Arc<Waiting>,
+    link: Link,
+}
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        if self.waiting.lock().requests.remove(&self.number).is_some() {
+            let number = self.number;
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the client left"}}}}"#
+            );
+            self.link.try_send(Bytes::from(text));
+        }
+    }
+}
+
+/// Hears a shared child.
+pub(super) struct ChildListener {
+    waiting: Arc<Waiting>,
+}
+
+impl Listener for ChildListener {
+    fn line(&mut self, line: Bytes) {
+        if let Err(refusal) = self.waiting.lock().line(&line) {
+            tracing::warn!(cause = refusal.cause_for_log(), "dropped a line of the server");
+        }
+    }
+
+    fn ended(&mut self) {
+        let mut table = self.waiting.lock();
+        table.ended = true;
+        for (_, request) in table.requests.drain() {
+            request.sink.send(Mail::Failed(gone()));
+        }
+    }
+}
+
+impl Table {
+    fn line(&mut self, bytes: &Bytes) -> Result<(), Refusal> {
+        const BOUNDS: Bounds = judge::BOUNDS;
+        let envelope = read_answer(BOUNDS, bytes.clone())?;
+        match &envelope.shape {
+            Shape::Response { id: Some(id), error } => {
+                let number = number_at(bytes, id).ok_or_else(|| invalid("a response to no request"))?;
+                let request = self.requests.remove(&number).ok_or_else(|| invalid("a response to no open request"))?;
+                let mut places = vec![(id.clone(), request.id.as_ref())];
+                places.extend(subscription(&envelope, "result", number).map(|span| (span, request.id.as_ref())));
+                let event = Event::message(replace(bytes, places));
+                request.sink.send(Mail::Last { event, error: *error });
+                Ok(())
+            }
+            Shape::Response { .. } => Err(invalid("an error without id")),
+            Shape::Request { .. } => Err(invalid("a request from the server, which this revision forbids")),
+            Shape::Notification { method } => self.notification(bytes, &envelope, method),
+        }
+    }
+
+    fn notification(&mut self, bytes: &Bytes, envelope: &Envelope, method: &str) -> Result<(), Refusal> {
+        if !method.starts_with("notifications/") {
+            return Err(invalid("a notification with a method no server has"));
+        }
+        let named = |path: &[&str]| {
+            let (span, _) = envelope.param(path)?;
+            Some((number_at(bytes, &span)?, span))
+        };
+        let (number, span, put_back) = if let Some((number, span)) = named(&["progressToken"]) {
+            (number, Some(span), self.requests.get(&number).and_then(|request| request.token.clone()))
+        } else if let Some((number, span)) = named(&["_meta", SUBSCRIPTION]) {
+            (number, Some(span), self.requests.get(&number).map(|request| request.id.clone()))
+        } else {
+            // A log line says nothing about its request: it has an owner only where there is one request.
+            let only = if self.requests.len() == 1 { self.requests.keys().next().copied() } else { None };
+            (only.ok_or_else(|| invalid("a notification that belongs to nobody"))?, None, None)
+        };
+        let request = self.requests.get(&number).ok_or_else(|| invalid("a notification to no open request"))?;
+        let event = match (span, put_back) {
+            (Some(span), Some(own)) => Event::message(replace(bytes, vec![(span, own.as_ref())])),
+            (Some(_), None) => return Err(invalid("progress nobody asked for")),
+            (None, _) => Event::message(bytes.clone()),
+        };
+        if !request.sink.send(Mail::Event(event)) {
+            return Err(invalid("a notification to a client that left or reads too slowly"));
+        }
+        Ok(())
+    }
+}
+
+/// Where `within._meta` names the subscription `number`.
+fn subscription(envelope: &Envelope, within: &str, number: u64) -> Option<Range<usize>> {
+    let (span, _) = json::find(&envelope.bytes, 0..envelope.bytes.len(), &[within, "_meta", SUBSCRIPTION])?;
+    (number_at(&envelope.bytes, &span)? == number).then_some(span)
+}
+
+/// A number of ours, written as a number or as a string.
+fn number_at(bytes: &Bytes, span: &Range<usize>) -> Option<u64> {
+    let text = std::str::from_utf8(bytes.get(span.clone())?).ok()?;
+    text.trim_matches('"').parse().ok()
+}
+
+/// `bytes` with some places replaced; all others stay as they are.
+fn replace(bytes: &Bytes, mut places: Vec<(Range<usize>, &[u8])>) -> Bytes {
+    places.sort_by_key(|(span, _)| span.start);
+    let mut out = BytesMut::with_capacity(bytes.len() + 32);
+    let mut at = 0;
+    for (span, with) in places {
+        out.extend_from_slice(bytes.get(at..span.start).unwrap_or_default());
+        out.extend_from_slice(with);
+        at = span.end;
+    }
+    out.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace;
+    use bytes::Bytes;
+
+    /// A3: only the named places of a message change.
+    #[test]
+    fn places_are_replaced_in_order() {
+        let bytes = Bytes::from_static(b"{\"id\": \"a\", \"t\": 7 }");
+        assert_eq!(replace(&bytes, vec![(17..18, b"22"), (7..10, b"1")]), "{\"id\": 1, \"t\": 22 }");
+        assert_eq!(replace(&bytes, vec![]), bytes);
+    }
+}

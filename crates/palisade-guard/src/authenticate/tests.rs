@@ -1,0 +1,78 @@
+//! Keys, in both headers and every malformed form.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Config, Key, Keys, caller};
+use crate::identify::IpLists;
+use crate::refusal::Reason;
+
+const KEY: &str = "a-key-of-32-bytes-that-is-random";
+const OTHER: &str = "b-key-of-32-bytes-that-is-random";
+
+fn config() -> Config {
+    let key = |name: &str, text: &str| Key {
+        id: Arc::from(name),
+        digest: Keys::digest(text.as_bytes()),
+        servers: None,
+        lists: IpLists::default(),
+        limit: None,
+    };
+    Config::Keys(Keys::new([key("key:a", KEY), key("key:b", OTHER)]))
+}
+
+fn check(headers: &[(&'static str, &[u8])], expected: Result<&str, Reason>) {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+    }
+    let got = caller(&config(), &map);
+    let got = got.as_ref().map(|principal| principal.id().as_ref()).map_err(crate::refusal::Refusal::reason);
+    assert_eq!(got, expected, "{headers:?}");
+}
+
+fn bearer(scheme: &str, key: &str) -> Vec<u8> {
+    format!("{scheme}{key}").into_bytes()
+}
+
+/// B2: either header, the scheme in any case, several keys at once.
+#[test]
+fn a_right_key_is_a_principal() {
+    check(&[("authorization", &bearer("Bearer ", KEY))], Ok("key:a"));
+    check(&[("authorization", &bearer("bEARER ", OTHER))], Ok("key:b"));
+    check(&[("x-api-key", KEY.as_bytes())], Ok("key:a"));
+    check(&[("x-api-key", KEY.as_bytes()), ("authorization", &bearer("Bearer ", KEY))], Ok("key:a"));
+}
+
+/// B2: a wrong key, or a shape no key has, is 401 and never an internal error.
+#[test]
+fn a_wrong_key_is_nobody() {
+    for value in [
+        bearer("Bearer ", "nobody"),
+        bearer("Bearer  ", KEY),
+        bearer("Bearer\t", KEY),
+        bearer("Bearer ", ""),
+        bearer("Bearer", KEY),
+        bearer("Basic ", KEY),
+        bearer("", KEY),
+        bearer("Bearer ", &format!("{KEY} ")),
+        bearer("Bearer ", "schl\u{fc}ssel"),
+        bearer("Bearer ", &KEY[..31]),
+    ] {
+        check(&[("authorization", &value)], Err(Reason::Unauthenticated));
+    }
+    check(&[], Err(Reason::Unauthenticated));
+    check(&[("x-api-key", b"\xff\xfe")], Err(Reason::Unauthenticated));
+    check(&[("x-api-key", b"")], Err(Reason::Unauthenticated));
+}
+
+/// B2: two credentials are one too many, whatever they are.
+#[test]
+fn two_credentials_are_refused() {
+    let (a, b) = (bearer("Bearer ", KEY), bearer("Bearer ", OTHER));
+    check(&[("authorization", &a), ("authorization", &b)], Err(Reason::CredentialMalformed));
+    check(&[("authorization", &a), ("authorization", &a)], Err(Reason::CredentialMalformed));
+    check(&[("authorization", &a), ("x-api-key", OTHER.as_bytes())], Err(Reason::CredentialMalformed));
+    check(&[("x-api-key", &[b'k'; 5000])], Err(Reason::CredentialMalformed));
+}

@@ -1,0 +1,47 @@
+//! The mirrored headers of 2026-07-28 (transports, streamable HTTP, "Server Validation"): what they say must be
+//! what the body says, or whoever routes by the header and whoever runs the body see two different calls.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue};
+
+use crate::refusal::{Reason, Refusal};
+
+/// A mirrored value longer than this is refused before it is decoded.
+const VALUE_BYTES: usize = 8 * 1024;
+
+/// The one value of a header; a second one is refused, for two readers could each take another.
+pub fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(mismatch(name, "the header stands twice"));
+    }
+    match first {
+        Some(value) if value.len() > VALUE_BYTES => Err(mismatch(name, "the header is too long")),
+        _ => Ok(first),
+    }
+}
+
+/// A header that must be there and say `body`.
+pub fn mirrors(headers: &HeaderMap, name: &'static str, body: &str) -> Result<(), Refusal> {
+    let value = single(headers, name)?.ok_or_else(|| mismatch(name, "the header is missing"))?;
+    if decode(value, name)? == body { Ok(()) } else { Err(mismatch(name, "the header disagrees with the body")) }
+}
+
+/// A header's text; `=?base64?…?=` is undone ("Value Encoding").
+pub fn decode<'h>(value: &'h HeaderValue, name: &'static str) -> Result<Cow<'h, str>, Refusal> {
+    let text = value.to_str().map_err(|_| mismatch(name, "the header holds bytes that need base64"))?;
+    let Some(encoded) = text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.map(Cow::Owned).ok_or_else(|| mismatch(name, "the header is not valid base64 of UTF-8"))
+}
+
+/// The refusal for a header that does not agree.
+pub fn mismatch(name: &str, words: &'static str) -> Refusal {
+    Refusal::new(Reason::HeaderMismatch).says(words).at(name)
+}

@@ -1,0 +1,486 @@
+//! Strict JSON (RFC 8259) in one pass: every byte judged, nothing built but an outline.
+//!
+//! 1. The text is UTF-8 and exactly one value, by the grammar of RFC 8259; no byte order mark, no trailing bytes.
+//! 2. No object names one key twice, escapes undone: parsers disagree on which of the two counts, and a gateway
+//!    that judges one while the server behind it runs the other has judged nothing.
+//! 3. No escape names half a surrogate pair, which some parsers replace and others refuse.
+//! 4. Nesting and the number of values are bounded before anything is allocated for them.
+//!
+//! The [`Outline`] keeps where the outermost members stand. Values stay bytes of the original: what was judged
+//! is what is sent.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How deep and how large a document may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Arrays and objects inside one another.
+    pub depth: usize,
+    /// Values and keys in all.
+    pub nodes: usize,
+    /// Whether `"\ud83d"` alone may pass: what a caller sends may not, but servers written in JavaScript answer so
+    /// when they cut a text inside an emoji.
+    pub lone_surrogates: bool,
+}
+
+/// Why a document is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Not UTF-8, from this byte on.
+    NotUtf8(usize),
+    /// Not JSON, at this byte.
+    Syntax(usize),
+    /// The key that ends here stands twice in its object.
+    DuplicateKey(usize),
+    /// The escape here is half a surrogate pair.
+    LoneSurrogate(usize),
+    /// Nested deeper than the bound.
+    TooDeep,
+    /// More values than the bound.
+    TooMany,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// A number with neither fraction nor exponent.
+    Integer,
+    /// Any other number.
+    Number,
+    /// `true` or `false`
+    Bool,
+    /// `null`
+    Null,
+}
+
+/// One value near the root: a member of an object, or an element of an array (then its key is empty).
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Index of the member that holds it; `None` at the root.
+    pub parent: Option<u32>,
+    key: Key,
+    /// Where the value stands.
+    pub value: Range<usize>,
+    /// What the value is.
+    pub kind: Kind,
+}
+
+/// The outermost members of one document, in document order.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// What the root is.
+    pub root: Kind,
+    /// Where the root stands (white space around it left out).
+    pub span: Range<usize>,
+    members: Vec<Member>,
+    decoded: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    /// Stands in the document as it is.
+    Plain(usize, usize),
+    /// Was escaped; stands in `decoded`.
+    Decoded(usize, usize),
+}
+
+/// Members at most this far from the root are outlined: `params.notifications.resourceSubscriptions[0]`.
+const OUTLINED: usize = 4;
+
+/// Objects with more keys than this are checked for duplicates by sorting, not by comparing each with each.
+const FEW_KEYS: usize = 16;
+
+impl Outline {
+    /// All members that `parent` holds, with their index.
+    pub fn children<'a>(&'a self, parent: Option<u32>) -> impl Iterator<Item = (u32, &'a Member)> + 'a {
+        (0u32..).zip(&self.members).filter(move |(_, member)| member.parent == parent)
+    }
+
+    /// The member `name` of `parent`.
+    pub fn get<'a>(&'a self, text: &[u8], parent: Option<u32>, name: &str) -> Option<(u32, &'a Member)> {
+        self.children(parent).find(|(_, member)| self.key(text, member) == name.as_bytes())
+    }
+
+    /// A member's key, escapes undone.
+    pub fn key<'a>(&'a self, text: &'a [u8], member: &Member) -> &'a [u8] {
+        key_bytes(text, &self.decoded, member.key)
+    }
+}
+
+fn key_bytes<'a>(text: &'a [u8], decoded: &'a str, key: Key) -> &'a [u8] {
+    match key {
+        Key::Plain(from, to) => text.get(from..to),
+        Key::Decoded(from, to) => decoded.as_bytes().get(from..to),
+    }
+    .unwrap_or_default()
+}
+
+/// Judges one document.
+pub fn scan(text: &[u8], bounds: Bounds) -> Result<Outline, Fault> {
+    std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
+    let mut scan = Scan { text, at: 0, bounds, nodes: 0, keys: Vec::new(), decoded: String::new(), members: Vec::new() };
+    scan.space();
+    let start = scan.at;
+    let root = scan.value(0, None, true)?;
+    let span = start..scan.at;
+    scan.space();
+    if scan.at != text.len() {
+        return Err(Fault::Syntax(scan.at));
+    }
+    Ok(Outline { root, span, members: scan.members, decoded: scan.decoded })
+}
+
+struct Scan<'t> {
+    text: &'t [u8],
+    at: usize,
+    bounds: Bounds,
+    nodes: usize,
+    /// Keys of all objects that are open now; each object knows where its own begin.
+    keys: Vec<Key>,
+    decoded: String,
+    members: Vec<Member>,
+}
+
+impl Scan<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    const fn wrong<T>(&self) -> Result<T, Fault> {
+        Err(Fault::Syntax(self.at))
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.peek() != Some(byte) {
+            return self.wrong();
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// One value. `depth` is how many arrays and objects stand around it.
+    fn value(&mut self, depth: usize, parent: Option<u32>, outlined: bool) -> Result<Kind, Fault> {
+        self.count()?;
+        match self.peek() {
+            Some(b'{') => self.object(depth + 1, parent, outlined),
+            Some(b'[') => self.array(depth + 1, parent, outlined),
+            Some(b'"') => self.string().map(|_| Kind::String),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true", Kind::Bool),
+            Some(b'f') => self.word(b"false", Kind::Bool),
+            Some(b'n') => self.word(b"null", Kind::Null),
+            _ => self.wrong(),
+        }
+    }
+
+    const fn count(&mut self) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes > self.bounds.nodes { Err(Fault::TooMany) } else { Ok(()) }
+    }
+
+    fn object(&mut self, depth: usize, parent: Option<u32>, outlined: bool) -> Result<Kind, Fault> {
+        let own = self.keys.len();
+        self.open(depth)?;
+        if self.peek() != Some(b'}') {
+            loop {
+                self.space();
+                let key = self.key(own)?;
+                self.space();
+                self.expect(b':')?;
+                self.space();
+                self.member(depth, parent, outlined.then_some(key))?;
+                self.space();
+                if self.peek() != Some(b',') {
+                    break;
+                }
+                self.at += 1;
+            }
+        }
+        self.expect(b'}')?;
+        self.close_keys(own)?;
+        Ok(Kind::Object)
+    }
+
+    fn array(&mut self, depth: usize, parent: Option<u32>, outlined: bool) -> Result<Kind, Fault> {
+        self.open(depth)?;
+        if self.peek() != Some(b']') {
+            loop {
+                self.space();
+                self.member(depth, parent, outlined.then_some(Key::Plain(0, 0)))?;
+                self.space();
+                if self.peek() != Some(b',') {
+                    break;
+                }
+                self.at += 1;
+            }
+        }
+        self.expect(b']')?;
+        Ok(Kind::Array)
+    }
+
+    fn open(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth > self.bounds.depth {
+            return Err(Fault::TooDeep);
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    /// A value inside an array or object; outlined where `key` is given.
+    fn member(&mut self, depth: usize, parent: Option<u32>, key: Option<Key>) -> Result<(), Fault> {
+        let start = self.at;
+        let Some(key) = key else {
+            return self.value(depth, None, false).map(|_| ());
+        };
+        let index = self.members.len();
+        self.members.push(Member { parent, key, value: start..start, kind: Kind::Null });
+        // What stands inside a tool's arguments is the tool's own matter.
+        let arguments = depth == 2 && key_bytes(self.text, &self.decoded, key) == b"arguments";
+        let deeper = depth < OUTLINED && !arguments;
+        let kind = self.value(depth, u32::try_from(index).ok(), deeper)?;
+        if let Some(member) = self.members.get_mut(index) {
+            member.value.end = self.at;
+            member.kind = kind;
+        }
+        Ok(())
+    }
+
+    /// One key; refused at once if a small object has it already.
+    fn key(&mut self, own: usize) -> Result<Key, Fault> {
+        self.count()?;
+        let (start, escaped) = (self.at + 1, self.string()?);
+        let end = self.at - 1;
+        let key = if escaped {
+            let from = self.decoded.len();
+            let raw = self.text.get(start..end).unwrap_or_default();
+            self.decoded.push_str(&unescape(raw));
+            Key::Decoded(from, self.decoded.len())
+        } else {
+            Key::Plain(start, end)
+        };
+        let siblings = self.keys.get(own..).unwrap_or_default();
+        if siblings.len() < FEW_KEYS {
+            let bytes = key_bytes(self.text, &self.decoded, key);
+            if siblings.iter().any(|other| key_bytes(self.text, &self.decoded, *other) == bytes) {
+                return Err(Fault::DuplicateKey(end));
+            }
+        }
+        self.keys.push(key);
+        Ok(key)
+    }
+
+    /// Forgets an object's keys; a large object is checked here, by sorting: an attacker who chooses the keys
+    /// cannot make this quadratic.
+    fn close_keys(&mut self, own: usize) -> Result<(), Fault> {
+        let (text, decoded) = (self.text, &self.decoded);
+        if let Some(keys) = self.keys.get_mut(own..).filter(|keys| keys.len() > FEW_KEYS) {
+            keys.sort_unstable_by(|a, b| key_bytes(text, decoded, *a).cmp(key_bytes(text, decoded, *b)));
+            let twice = keys.windows(2).any(|pair| match pair {
+                [a, b] => key_bytes(text, decoded, *a) == key_bytes(text, decoded, *b),
+                _ => false,
+            });
+            if twice {
+                return Err(Fault::DuplicateKey(self.at));
+            }
+        }
+        self.keys.truncate(own);
+        Ok(())
+    }
+
+    /// A string, quotes included. Says whether it holds escapes.
+    fn string(&mut self) -> Result<bool, Fault> {
+        self.expect(b'"')?;
+        let mut escaped = false;
+        loop {
+            self.plain();
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return self.wrong(),
+            }
+        }
+    }
+
+    /// Skips bytes that need no look, eight at a time: no quote, no backslash, no control character.
+    fn plain(&mut self) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+        while let Some(chunk) = self.text.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+            let word = u64::from_le_bytes(*chunk);
+            let quote = has_zero(word ^ (ONES * 0x22));
+            let backslash = has_zero(word ^ (ONES * 0x5c));
+            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+            if quote | backslash | control != 0 {
+                break;
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|byte| byte != b'"' && byte != b'\\' && byte >= 0x20) {
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => match self.hex()? {
+                0xd800..=0xdbff if self.text.get(self.at..self.at + 2) == Some(b"\\u".as_slice()) => {
+                    self.at += 1;
+                    match self.hex()? {
+                        0xdc00..=0xdfff => Ok(()),
+                        _ => self.lone(start),
+                    }
+                }
+                0xd800..=0xdfff => self.lone(start),
+                _ => Ok(()),
+            },
+            _ => self.wrong(),
+        }
+    }
+
+    const fn lone(&self, start: usize) -> Result<(), Fault> {
+        if self.bounds.lone_surrogates { Ok(()) } else { Err(Fault::LoneSurrogate(start)) }
+    }
+
+    /// `uXXXX`, the `u` included.
+    fn hex(&mut self) -> Result<u16, Fault> {
+        let digits = self.text.get(self.at + 1..self.at + 5).unwrap_or_default();
+        let Some(unit) = hex4(digits) else { return self.wrong() };
+        self.at += 5;
+        Ok(unit)
+    }
+
+    fn number(&mut self) -> Result<Kind, Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        let mut kind = Kind::Integer;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+            kind = Kind::Number;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+            kind = Kind::Number;
+        }
+        Ok(kind)
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { self.wrong() } else { Ok(()) }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Result<Kind, Fault> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return self.wrong();
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+}
+
+fn hex4(digits: &[u8]) -> Option<u16> {
+    let [a, b, c, d] = digits else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let unit = digit(*a)? << 12 | digit(*b)? << 8 | digit(*c)? << 4 | digit(*d)?;
+    u16::try_from(unit).ok()
+}
+
+/// The text of a string that [`scan`] found good, quotes left out. Borrowed where nothing is escaped.
+pub fn text_of(quoted: &[u8]) -> Cow<'_, str> {
+    let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default();
+    if memchr::memchr(b'\\', inner).is_none() {
+        return String::from_utf8_lossy(inner);
+    }
+    Cow::Owned(unescape(inner))
+}
+
+/// Undoes the escapes of a string that [`scan`] found good.
+fn unescape(raw: &[u8]) -> String {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let (ch, len) = unescape_one(escape);
+        out.extend_from_slice(ch.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = escape.get(len..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn unescape_one(escape: &[u8]) -> (char, usize) {
+    let ch = match escape.get(1) {
+        Some(b'u') => {
+            let unit = |from: usize| escape.get(from..from + 4).and_then(hex4).unwrap_or(0xfffd);
+            let (first, second) = (unit(2), unit(8));
+            return match char::decode_utf16([first, second]).next() {
+                Some(Ok(ch)) if ch.len_utf16() == 2 => (ch, 12),
+                Some(Ok(ch)) => (ch, 6),
+                _ => (char::REPLACEMENT_CHARACTER, 6),
+            };
+        }
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(other) => char::from(*other),
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (ch, 2)
+}
+
+/// The value at `path` below a value that [`scan`] found good: where it stands and what it is.
+pub fn find(text: &[u8], within: Range<usize>, path: &[&str]) -> Option<(Range<usize>, Kind)> {
+    let slice = text.get(within.clone())?;
+    // Deep enough for any document that passed; the bounds were judged then.
+    let bounds = Bounds { depth: usize::MAX, nodes: usize::MAX, lone_surrogates: true };
+    let outline = scan(slice, bounds).ok()?;
+    let Some((name, rest)) = path.split_first() else {
+        return Some((within, outline.root));
+    };
+    let (_, member) = outline.get(slice, None, name)?;
+    let value = within.start + member.value.start..within.start + member.value.end;
+    if rest.is_empty() { Some((value, member.kind)) } else { find(text, value, rest) }
+}

@@ -1,0 +1,156 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Stands in front of any MCP server and makes it safe to expose.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Guard one server now, or what a configuration file says
+    #[command(after_help = "Examples:\n  palisade run -- npx -y @modelcontextprotocol/server-everything\n  \
+                            palisade run --url http://127.0.0.1:3000/mcp\n  palisade run --config palisade.toml")]
+    Run(Box<Run>),
+    /// Guard the built-in demo servers: see in a minute what a gateway does
+    Demo(Box<Demo>),
+    /// Check, show or describe the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Make keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Verify the audit journal
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Ask a gateway whether it is ready: exit code 0 or 1, for container health checks
+    Health(Health),
+}
+
+/// `palisade run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The configuration file; without --url and a command, palisade.toml in this folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Guard the Streamable HTTP server at this address
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    pub(crate) url: Option<String>,
+    /// A variable of this environment that the server may see, or NAME=VALUE to set one; may be repeated
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) environment: Vec<String>,
+    /// Settings that every way of running has
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// The command that starts the server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// `palisade demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Settings that every way of running has
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// Settings on the command line. Each wins over environment and file.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// production, staging or development
+    #[arg(long, value_name = "WORD")]
+    pub(crate) mode: Option<String>,
+    /// A host name served here; may be repeated
+    #[arg(long = "allowed-host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// A browser origin that may call; may be repeated
+    #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// Read keys from this file, one in a line, `KEY` or `NAME KEY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// Insist on keys from the environment: MCP_API_KEYS, API_KEY, AUTH_TOKEN or MCP_API_KEY_HASH
+    #[arg(long)]
+    pub(crate) env_keys: bool,
+    /// A key on the command line, where every process can read it: development only
+    #[arg(long, value_name = "KEY", hide = true)]
+    pub(crate) api_key: Option<String>,
+    /// The folder of the audit journal
+    #[arg(long, value_name = "DIR")]
+    pub(crate) audit_dir: Option<String>,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// pretty or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// `palisade config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say everything that is wrong, or that nothing is
+    Check(ConfigFile),
+    /// Print each effective value and where it came from; secrets are masked
+    Show(ConfigFile),
+    /// Print the JSON Schema of the file, for editors
+    Schema,
+}
+
+/// Which file.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "palisade.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// `palisade keys`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key of 32 random bytes and the hash under which a gateway knows it
+    Generate {
+        /// How it is printed
+        #[arg(long, value_enum, default_value = "text")]
+        format: KeyFormat,
+    },
+}
+
+/// How a new key is printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyFormat {
+    /// The key alone on stdout, the hash on stderr
+    Text,
+    /// One JSON object on stdout
+    Json,
+}
+
+/// `palisade audit`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Check that nothing in a journal was changed, removed, added or reordered
+    Verify {
+        /// The folder of the journal
+        dir: PathBuf,
+    },
+}
+
+/// `palisade health`
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// The gateway's address
+    #[arg(default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+}

@@ -1,0 +1,24 @@
+//! `palisade keys generate`
+
+use std::process::ExitCode;
+
+use palisade_guard::authenticate::Keys as Table;
+
+use super::serve::make_key;
+use crate::cli::{KeyFormat, Keys};
+use crate::say;
+
+/// Does it.
+pub(crate) fn keys(command: &Keys) -> ExitCode {
+    let Keys::Generate { format } = command;
+    let key = make_key();
+    let hash: String = Table::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    match format {
+        KeyFormat::Text => {
+            say::out(&key);
+            say::err(format_args!("sha256 = \"{hash}\"   # for auth.keys in palisade.toml, or MCP_API_KEY_HASH"));
+        }
+        KeyFormat::Json => say::out(serde_json::json!({"key": key, "sha256": hash})),
+    }
+    ExitCode::SUCCESS
+}

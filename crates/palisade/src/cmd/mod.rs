@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod run;
+mod serve;

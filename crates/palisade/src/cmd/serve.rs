@@ -1,0 +1,218 @@
+//! Serving: what `run` and `demo` share.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use palisade_gateway::config::{AuthMode, Config, Environment, Flags, Format, Loaded, Secret, StaticKey};
+use palisade_gateway::{InProcess, StartError, start};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Settings;
+use crate::{logs, say};
+
+/// What is to be served.
+pub(crate) struct Plan {
+    /// The configuration.
+    pub(crate) loaded: Loaded,
+    /// Servers inside this process.
+    pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
+    /// Whether to tell a person at the terminal how to connect.
+    pub(crate) greeting: bool,
+}
+
+/// The flags of a command line.
+pub(crate) fn flags(settings: Settings) -> Flags {
+    Flags {
+        listen: settings.listen,
+        environment: settings.mode,
+        log_level: settings.log_level,
+        log_format: settings.log_format,
+        audit_dir: settings.audit_dir,
+        hosts: settings.hosts,
+        origins: settings.origins,
+        api_key_file: settings.api_key_file,
+        api_key: settings.api_key.map(Secret::new),
+        env_keys: settings.env_keys,
+        ..Flags::default()
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn serve(plan: Plan) -> ExitCode {
+    let mut config = plan.loaded.config;
+    logs::begin(config.log);
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let key = config.auth.wants_a_key().then(make_key);
+    if let Some(key) = &key {
+        config.auth.keys.push(key_of(key));
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&StartError::Listen(config.listen.address, error)),
+    };
+    let Ok(journal_dir) = journal_dir(&config) else {
+        say::err("fault: audit.dir: no folder can be made for the journal; set audit.dir to one that can be written");
+        return ExitCode::from(say::EX_CONFIG);
+    };
+    let keeper = match std::env::current_exe() {
+        Ok(keeper) => keeper,
+        Err(error) => return failed(&StartError::Server("all".into(), error.to_string())),
+    };
+    let format = config.log.format;
+    let greeting = plan.greeting.then(|| Greeting {
+        key,
+        keyless: config.auth.mode == AuthMode::None,
+        journal: journal_dir.clone(),
+        development: config.environment == Environment::Development,
+    });
+    runtime.block_on(async move {
+        let start_with = palisade_gateway::Start {
+            config,
+            journal_dir,
+            keeper,
+            environment: std::env::vars_os().collect(),
+            in_process: plan.in_process,
+        };
+        let running = match start(start_with).await {
+            Ok(running) => running,
+            Err(error) => return failed(&error),
+        };
+        announce(running.address(), format);
+        if let Some(greeting) = greeting {
+            greeting.print(running.address());
+        }
+        wait_for_signal().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            () = running.stop() => ExitCode::SUCCESS,
+            // A second signal means now.
+            () = wait_for_signal() => ExitCode::FAILURE,
+        }
+    })
+}
+
+/// One thread where there is one core: no other could run, and tasks need not be handed across.
+fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    if cores == 1 {
+        return Builder::new_current_thread().enable_all().build();
+    }
+    Builder::new_multi_thread().worker_threads(cores).enable_all().build()
+}
+
+fn failed(error: &StartError) -> ExitCode {
+    say::err(format_args!("fault: {error}"));
+    ExitCode::from(say::EX_CONFIG)
+}
+
+/// The one line that says it is ready.
+fn announce(address: SocketAddr, format: Format) {
+    match format {
+        Format::Json => tracing::info!(url = %format_args!("http://{address}"), "listening"),
+        Format::Pretty => say::err(format_args!("listening on http://{address}")),
+    }
+}
+
+/// How to connect, for a person.
+struct Greeting {
+    key: Option<String>,
+    keyless: bool,
+    journal: PathBuf,
+    development: bool,
+}
+
+impl Greeting {
+    fn print(&self, address: SocketAddr) {
+        let endpoint = format!("http://{address}/mcp");
+        say::err(format_args!("\n  endpoint  {endpoint}"));
+        let shown = match (&self.key, self.keyless) {
+            (Some(key), _) => {
+                say::err(format_args!("  key       {key}   (shown once; use --api-key-file to keep one)"));
+                key.as_str()
+            }
+            (None, true) => {
+                say::err("  key       none: this machine alone can connect");
+                ""
+            }
+            (None, false) => "YOUR-KEY",
+        };
+        let header = if self.keyless { String::new() } else { format!(" -H 'Authorization: Bearer {shown}'") };
+        say::err(format_args!("  journal   {}", self.journal.display()));
+        say::err(format_args!("  try it    {}", curl(&endpoint, &header)));
+        say::err(format_args!("  client    {}", snippet(&endpoint, shown, self.keyless)));
+        if self.development && std::io::stderr().is_terminal() {
+            say::err("\n  This is development mode on loopback. For production write a palisade.toml.");
+        }
+        say::err("");
+    }
+}
+
+fn curl(endpoint: &str, header: &str) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}"#;
+    format!(
+        "curl -s {endpoint}{header} -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '{body}'"
+    )
+}
+
+fn snippet(endpoint: &str, key: &str, keyless: bool) -> serde_json::Value {
+    let mut server = serde_json::json!({"type": "http", "url": endpoint});
+    if !keyless {
+        server["headers"] = serde_json::json!({"Authorization": format!("Bearer {key}")});
+    }
+    serde_json::json!({"mcpServers": {"palisade": server}})
+}
+
+/// 32 random bytes, URL-safe.
+pub(crate) fn make_key() -> String {
+    palisade_gateway::new_key()
+}
+
+fn key_of(key: &str) -> StaticKey {
+    StaticKey {
+        name: Arc::from("shown-at-start"),
+        digest: palisade_guard::authenticate::Keys::digest(key.as_bytes()),
+        servers: None,
+        lists: palisade_guard::identify::IpLists::default(),
+        limit: None,
+    }
+}
+
+/// The journal's folder: as configured, or a folder of this user's state. Several gateways may run at once, each with a
+/// journal of its own, so the first folder is taken that no other holds.
+fn journal_dir(config: &Config) -> std::io::Result<PathBuf> {
+    if let Some(dir) = &config.audit.dir {
+        return Ok(dir.clone());
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let base = state.or_else(home).unwrap_or_else(std::env::temp_dir).join("palisade/audit");
+    for number in 1..=JOURNALS {
+        let dir = base.join(number.to_string());
+        if palisade_gateway::journal::is_free(&dir)? {
+            return Ok(dir);
+        }
+    }
+    Err(std::io::Error::other("every journal is in use"))
+}
+
+/// Journals of gateways that run at once without a configured folder.
+const JOURNALS: u32 = 64;
+
+async fn wait_for_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the default holds: a signal ends the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
