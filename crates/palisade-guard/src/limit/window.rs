@@ -163,17 +163,18 @@ impl<C: Count, const CLUSTERS: usize> Window<C, CLUSTERS> {
         Verdict {
             admitted,
             remaining: limit.saturating_sub(total),
-            retry_ms: self.more_in(limit.min(total), idle_ms),
+            retry_ms: self.more_in(limit, idle_ms),
             reset_ms: if self.used == 0 { 0 } else { SPAN_MS.saturating_sub(u64::from(idle_ms)) },
         }
     }
 
-    /// Milliseconds until fewer than `enough` calls are left. A limit of 0 never opens: the whole span is said.
-    fn more_in(&self, enough: u32, idle_ms: u16) -> u64 {
+    /// Milliseconds until a cluster has left and fewer than `limit` calls are left. A limit of 0 never opens: the
+    /// whole span is said.
+    fn more_in(&self, limit: u32, idle_ms: u16) -> u64 {
         let mut left: u32 = self.total.into();
         for nth in 0..self.used {
             left = left.saturating_sub(self.calls_of(nth).into());
-            if left < enough {
+            if left < limit {
                 return self.leaves_in(nth, idle_ms);
             }
         }

@@ -44,6 +44,20 @@ fn spread_calls_leave_within_one_width() {
     assert_eq!(admitted(&mut window, 100, [SPAN_MS + width - 2, SPAN_MS + width - 1]), [false, true]);
 }
 
+/// D1: the ring outlasts 60 s: calls at both ends of each cluster leave when they should, however long it goes on.
+#[test]
+fn the_ring_is_long_enough() {
+    let mut window = Narrow::default();
+    let width = Narrow::width_ms(1000);
+    for cluster in 0..100 {
+        let live = |now| (0..=cluster).filter(|earlier| earlier * width + width - 1 + SPAN_MS > now).count();
+        for (now, of_this) in [(cluster * width, 1), (cluster * width + width - 1, 2)] {
+            let left = u32::try_from(1000 - 2 * (live(now) - 1) - of_this).unwrap();
+            assert_eq!(window.admit(1000, now).remaining, left, "at {now}");
+        }
+    }
+}
+
 /// D1: limits of millions are counted one by one.
 #[test]
 fn wide_counts() {
