@@ -244,7 +244,7 @@ impl fmt::Debug for Upstream {
 /// The journal.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    /// Its folder, which exists; `None` in development alone.
+    /// Its folder, which exists or can be made; `None` in development alone.
     pub dir: Option<PathBuf>,
     /// When a record counts as kept.
     pub durability: Durability,

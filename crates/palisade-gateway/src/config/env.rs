@@ -166,7 +166,7 @@ pub(super) fn notes(vars: &Vars, faults: &mut Faults) -> Vec<String> {
 
 /// A note for a name that is nearly one of ours. Short names are too near to everything.
 fn misspelt(name: &str) -> Option<String> {
-    if name.len() < 8 || find(name).is_some() {
+    if name.len() < 8 || find(name).is_some() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let near = TABLE.iter().find(|row| strsim::damerau_levenshtein(row.name, name) == 1)?;

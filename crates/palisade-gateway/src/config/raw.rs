@@ -334,7 +334,7 @@ impl Default for Timeouts {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Audit {
-    /// The folder it is kept in; it must exist. Production wants one.
+    /// The folder it is kept in, made at start if its parent exists. Production wants one.
     pub(super) dir: Option<String>,
     /// When a call's record counts as kept.
     pub(super) durability: Durability,

@@ -131,13 +131,14 @@ impl Command {
         &self.0
     }
 
-    /// The words with what looks like a credential masked: `--token X`, `--api-key=X`, `scheme://user:X@host`.
+    /// The words with what looks like a credential masked: `--token X`, `--api-key=X`,
+    /// `Authorization: X`, `scheme://user:X@host`.
     fn masked(&self) -> Vec<Cow<'_, str>> {
         let mut follows_name = false;
         let mut words = Vec::with_capacity(self.0.len());
         for word in &self.0 {
             let named = std::mem::take(&mut follows_name);
-            words.push(match word.split_once('=') {
+            words.push(match word.split_once(['=', ':']) {
                 Some((name, _)) if is_telling(name) => format!("{name}={SET}").into(),
                 _ if named && !word.starts_with('-') => SET.into(),
                 _ => {
@@ -165,22 +166,32 @@ impl fmt::Debug for Command {
 /// Whether a name says that what it holds is a credential.
 pub(super) fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    TELLING.iter().any(|part| name.contains(part))
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    // Whole words where a part would take `author` and `keyboard` along.
+    words.any(|word| matches!(word, "auth" | "keys" | "pwd") || word.ends_with("key"))
+        || TELLING.iter().any(|part| name.contains(part))
 }
 
-/// The text without the userinfo and the query of a URL in it.
+/// The text without what may be a credential in a URL: userinfo, query, and parts of the path that look random.
 pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
     let (rest, query) = rest.split_once(['?', '#']).map_or((rest, ""), |(before, _)| (before, "?<set>"));
     let (authority, path) = rest.find('/').map_or((rest, ""), |cut| rest.split_at(cut));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://{SET}@{host}{path}{query}").into(),
-        None if query.is_empty() => text.into(),
-        None => format!("{scheme}://{authority}{path}{query}").into(),
-    }
+    let userinfo = authority.rsplit_once('@');
+    let host = userinfo.map_or(authority, |(_, host)| host);
+    let parts: Vec<&str> = path.split('/').map(|part| if looks_random(part) { SET } else { part }).collect();
+    let user = if userinfo.is_some() { "<set>@" } else { "" };
+    format!("{scheme}://{user}{host}{}{query}", parts.join("/")).into()
+}
+
+/// Some services hand out addresses with a token as a part of the path.
+fn looks_random(part: &str) -> bool {
+    part.len() >= 20
+        && part.bytes().any(|byte| byte.is_ascii_digit())
+        && part.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// What stands where a secret is.
 pub(super) const SET: &str = "<set>";
 
-const TELLING: [&str; 9] = ["key", "token", "secret", "passw", "pwd", "auth", "credential", "cookie", "bearer"];
+const TELLING: [&str; 8] = ["token", "secret", "passw", "credential", "cookie", "bearer", "authoriz", "authentic"];

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use palisade_guard::authenticate::Keys;
 use palisade_guard::identify::IpLists;
+use zeroize::Zeroizing;
 
 use super::{Check, listen, strength};
 use crate::config::checked::StaticKey;
@@ -60,9 +62,16 @@ struct Ring {
     keys: Vec<StaticKey>,
     names: BTreeMap<[u8; 32], Arc<str>>,
     from_env: usize,
+    unnamed: usize,
 }
 
 impl Ring {
+    /// `key-1`, `key-2` … for keys that come without a name, in the order of their sources.
+    fn next_name(&mut self) -> String {
+        self.unnamed += 1;
+        format!("key-{}", self.unnamed)
+    }
+
     fn text(&mut self, name: &str, key: &Secret, place: Place, check: &mut Check<'_>) {
         if let Some(digest) = weigh(key, &place, check) {
             self.add(StaticKey { name: Arc::from(name), ..bare(digest) }, place, check);
@@ -105,7 +114,7 @@ fn configured(index: usize, raw: &raw::Key, servers: &[Arc<str>], check: &mut Ch
             .collect()
     });
     let Some(digest) = digest(&at, raw, check) else { return };
-    let name = raw.name.clone().unwrap_or_else(|| format!("key-{}", index + 1));
+    let name = raw.name.clone().unwrap_or_else(|| ring.next_name());
     let key = StaticKey { name: Arc::from(name), digest, servers: allowed, lists, limit: raw.limit_per_minute };
     let place = check.layered.place(&at);
     ring.add(key, place, check);
@@ -152,7 +161,12 @@ fn digest(at: &str, raw: &raw::Key, check: &mut Check<'_>) -> Option<[u8; 32]> {
         let key = from_env(&name, variable, check)?;
         (name, key)
     } else {
-        (format!("{at}.key"), raw.key.clone()?)
+        let (name, key) = (format!("{at}.key"), raw.key.clone()?);
+        if key.reference().is_some() {
+            check.fault(&name, "is a reference, and takes the key itself", "use key_env or key_file");
+            return None;
+        }
+        (name, key)
     };
     let place = check.layered.place(&name);
     weigh(&key, &place, check)
@@ -166,9 +180,9 @@ fn from_variable(row: &'static env::Row, check: &mut Check<'_>, ring: &mut Ring)
     let items = value.reveal().split(',').map(str::trim).enumerate();
     match row.sets {
         Sets::Key(name) => ring.text(name, &value, place, check),
-        Sets::Keys => items.for_each(|(index, item)| {
+        Sets::Keys => items.for_each(|(_, item)| {
             let (name, key) = split_name(item);
-            let name = name.map_or_else(|| format!("key-{}", index + 1), str::to_owned);
+            let name = name.map_or_else(|| ring.next_name(), str::to_owned);
             ring.text(&name, &Secret::new(key.to_owned()), place.clone(), check);
         }),
         _ => items.for_each(|(index, item)| {
@@ -245,10 +259,14 @@ pub(super) fn from_file(at: &str, path: &Path, check: &mut Check<'_>) -> Option<
     }
 }
 
+/// What was judged is what is read: the file is opened once.
 fn private_file(path: &Path) -> Result<Secret, (String, String)> {
     let shown = path.display();
-    let about =
-        fs::metadata(path).map_err(|error| (format!("{shown} cannot be read ({error})"), READABLE.to_owned()))?;
+    let unreadable = |error: std::io::Error| {
+        (format!("{shown} cannot be read ({error})"), "name a file of text that can be read".to_owned())
+    };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
     if !about.is_file() || about.size() > LARGEST {
         return Err((format!("{shown} is not a file of at most {LARGEST} bytes"), "name a file with keys".to_owned()));
     }
@@ -256,9 +274,9 @@ fn private_file(path: &Path) -> Result<Secret, (String, String)> {
     if mode & 0o077 != 0 {
         return Err((format!("others may use {shown} (mode {mode:04o})"), format!("chmod 600 {shown}")));
     }
-    let text =
-        fs::read_to_string(path).map_err(|error| (format!("{shown} cannot be read ({error})"), READABLE.to_owned()))?;
-    Ok(Secret::new(text))
+    let mut text = Zeroizing::new(String::new());
+    file.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(Secret::new(std::mem::take(&mut text)))
 }
 
 fn read_hash(text: &str, place: Place, check: &mut Check<'_>) -> Option<[u8; 32]> {
@@ -305,5 +323,4 @@ pub(in crate::config) fn variables(raw: &raw::File) -> impl Iterator<Item = &str
 }
 
 const MAKE_ONE: &str = "make one with `palisade keys generate`";
-const READABLE: &str = "name a file that can be read";
 const LARGEST: u64 = 1 << 20;

@@ -140,7 +140,8 @@ fn limits(raw: &raw::Limits, check: &mut Check<'_>) -> limit::Config {
 fn message(raw: &raw::Limits, check: &mut Check<'_>) -> MessageLimits {
     let body = check.size("limits.body", &raw.body, 1024..=1024 * MIB);
     let arguments = check.size("limits.arguments", &raw.arguments, 1024..=1024 * MIB);
-    if arguments > body {
+    let both = !check.faults.was_tried("limits.body") && !check.faults.was_tried("limits.arguments");
+    if both && arguments > body {
         check.fault(
             "limits.arguments",
             format!("{} is more than limits.body ({})", raw.arguments, raw.body),
@@ -174,8 +175,9 @@ fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
 
 fn audit(raw: &raw::Audit, check: &mut Check<'_>) -> Audit {
     let dir = raw.dir.as_deref().map(|dir| check.path("audit.dir", dir));
-    if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
-        check.fault("audit.dir", format!("{} is not a folder", dir.display()), "make it, or name another");
+    if let Some(dir) = dir.as_ref().filter(|dir| !can_be_folder(dir)) {
+        let problem = format!("{} is not a folder and cannot become one", dir.display());
+        check.fault("audit.dir", problem, "name one whose parent exists");
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if raw.node.is_empty() || raw.node.len() > 64 || !raw.node.bytes().all(plain) {
@@ -188,6 +190,12 @@ fn audit(raw: &raw::Audit, check: &mut Check<'_>) -> Audit {
         segment_bytes: check.size("audit.segment", &raw.segment, MIB..=4096 * MIB),
         node: raw.node.clone(),
     }
+}
+
+/// Whether this is a folder, or the journal can make it one.
+fn can_be_folder(path: &Path) -> bool {
+    let parent = path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
+    path.is_dir() || !path.exists() && parent.is_some_and(Path::is_dir)
 }
 
 fn bytes(size: u64) -> usize {

@@ -41,6 +41,7 @@ impl Check<'_> {
             }
             Some(size) => return size,
         }
+        self.faults.tried(setting.to_owned());
         *range.start()
     }
 

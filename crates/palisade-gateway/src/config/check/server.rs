@@ -175,18 +175,25 @@ fn variable(setting: &str, name: &str, value: &Secret, check: &mut Check<'_>) ->
 
 /// A server must not read our own secrets: with a key of the gateway it could call every other server.
 fn judge_inherited(at: &str, name: &str, check: &mut Check<'_>) {
-    let ours = env::find(name).is_some_and(|row| row.secret) || check.key_variables.contains(name);
-    if ours {
-        check.fault(at, format!("{name} holds a secret of the gateway"), "give the server a variable of its own");
+    if is_ours(name) || check.key_variables.contains(name) {
+        check.fault(at, format!("{name} holds a secret of the gateway"), OWN_CURE);
     } else if !check.vars.contains_key(name) {
         check.fault(at, format!("{name:?} is not set"), "set it, or remove it here");
     }
+}
+
+fn is_ours(variable: &str) -> bool {
+    env::find(variable).is_some_and(|row| row.secret)
 }
 
 /// The value, or what its reference points to.
 fn resolve(at: &str, value: &Secret, check: &mut Check<'_>) -> Option<Secret> {
     let Some(reference) = value.reference() else { return Some(value.clone()) };
     match reference {
+        Reference::Env(name) if is_ours(name) => {
+            check.fault(at, format!("{name} holds a secret of the gateway"), OWN_CURE);
+            None
+        }
         Reference::Env(name) => keys::from_env(at, name, check),
         Reference::File(path) => keys::from_file(at, &check.path(at, path), check),
         Reference::Unknown => {
@@ -196,6 +203,7 @@ fn resolve(at: &str, value: &Secret, check: &mut Check<'_>) -> Option<Secret> {
     }
 }
 
+const OWN_CURE: &str = "give the server a variable of its own";
 const OURS: [&str; 11] = [
     "host",
     "content-length",
