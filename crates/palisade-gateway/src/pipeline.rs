@@ -170,7 +170,7 @@ pub(crate) async fn deed(
 
     // The deed. From here the upstream may have acted, so the intent is written down first.
     if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {
-        let intended = gate.journal.intend(&passage.record.facts, time::now()).await;
+        let intended = gate.journal.intend(&mut passage.record.facts, time::now()).await;
         let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
         passage.fact("intend", intended.map_err(unrecorded))?;
     }
