@@ -464,6 +464,35 @@ fn without_a_file_loopback_decides() {
     assert!(told.starts_with("default: servers: there is no server to guard;"), "{told}");
 }
 
+/// I1: what the command may see is said on the command line, and a secret of the gateway is not among it.
+#[test]
+fn variables_for_the_command_are_flags_too() {
+    let command = || ServerFlag::Command(Command::new(vec!["server".to_owned()]));
+    let desk = |texts: &[&str]| {
+        Desk::new().var("LEVEL", "3").flags(|flags| {
+            flags.servers.push(("server".to_owned(), command()));
+            flags.server_env = texts.iter().map(|text| (*text).to_owned()).collect();
+        })
+    };
+    let loaded = desk(&["LEVEL", "MODE=a=b"]).load_ad_hoc().unwrap();
+    let Upstream::Stdio { env, inherit_env, .. } = &loaded.config.servers[0].upstream else { panic!("not a command") };
+    assert_eq!(inherit_env, &["LEVEL"]);
+    assert_eq!((env[0].0.as_str(), env[0].1.reveal()), ("MODE", "a=b"));
+    assert_eq!(
+        desk(&["API_KEY", "=x"]).load_ad_hoc().unwrap_err(),
+        "flag --env: servers.server.env.\"\": is not a name for a variable; write one like \"LOG_LEVEL\"\n\
+         flag --env: servers.server.inherit_env[0]: API_KEY holds a secret of the gateway; give the server a variable of \
+         its own\n"
+    );
+    let strict = desk(&["TOKEN=x"]).var("ENVIRONMENT", "production").load_ad_hoc().unwrap_err();
+    assert!(strict.contains("flag --env: servers.server.env.TOKEN: is a credential in the clear"), "{strict}");
+    let alone = Desk::new().flags(|flags| flags.server_env.push("LEVEL".to_owned())).faults(&development(""));
+    let want = "there is no command that could see it; write the command after --, or env in the file";
+    assert_eq!(alone, format!("flag --env: {want}\n"));
+    let inside = Desk::new().flags(|flags| flags.in_process = true).load_ad_hoc().unwrap();
+    assert!(inside.config.servers.is_empty());
+}
+
 /// B2: keys come from every source at once, and each holder has a name.
 #[test]
 fn keys_add_up() {
@@ -735,8 +764,9 @@ fn desk_of_secrets() -> Desk {
     desk.flags(|flags| {
         flags.api_key_file = Some(file);
         flags.api_key = Some(Secret::new(format!("{CANARY}8")));
-        let url = format!("https://x/mcp?key={CANARY}");
-        flags.servers.push(("flag".to_owned(), ServerFlag::Url(Secret::new(url))));
+        let words = vec!["x".to_owned(), format!("--token={CANARY}")];
+        flags.servers = vec![("flag".to_owned(), ServerFlag::Command(Command::new(words)))];
+        flags.server_env = vec![format!("A={CANARY}")];
     })
 }
 
@@ -871,5 +901,23 @@ fn explained(path: &str, schema: &serde_json::Value) {
         explained(&format!("{path}.{name}"), below);
         explained(&format!("{path}.{name}[]"), &below["items"]);
         explained(&format!("{path}.{name}.*"), &below["additionalProperties"]);
+    }
+}
+
+proptest::proptest! {
+    /// I2: whatever becomes of a file, it is taken or told of in whole lines; nothing panics.
+    #[test]
+    fn a_damaged_file_is_taken_or_told_of(at in 0_usize..7000, cut in 0_usize..40, put in "[\\[\\]{}\"'=.,a-z0-9\n\u{202e}é-]{0,6}") {
+        let mut text: Vec<char> = fs::read_to_string(example()).unwrap().chars().collect();
+        let at = at.min(text.len());
+        let end = (at + cut).min(text.len());
+        text.splice(at..end, put.chars());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("palisade.toml");
+        fs::write(&path, text.into_iter().collect::<String>()).unwrap();
+        if let Err(faults) = config::load(&Flags::default(), Some(&path), &Vars::new(), Start::File) {
+            proptest::prop_assert!(!faults.is_empty());
+            proptest::prop_assert_eq!(config::report(&faults).lines().count(), faults.len());
+        }
     }
 }

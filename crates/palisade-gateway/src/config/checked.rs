@@ -38,7 +38,7 @@ pub struct Config {
     pub message: MessageLimits,
     /// How long to wait.
     pub timeouts: Timeouts,
-    /// What stands behind the gate, by name in order. Never empty.
+    /// What stands behind the gate, by name in order. Empty only with servers inside this process.
     pub servers: Vec<Server>,
     /// The journal.
     pub audit: Audit,

@@ -1,11 +1,12 @@
 //! What the command line says about the configuration.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::secret::Secret;
 
 /// The flags that set something. Each wins over environment and file.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Flags {
     /// `--listen`
     pub listen: Option<String>,
@@ -29,6 +30,25 @@ pub struct Flags {
     pub env_keys: bool,
     /// `--url` or `-- CMD ARGS…`, with the name the server gets.
     pub servers: Vec<(String, ServerFlag)>,
+    /// `--env NAME` or `--env NAME=VALUE`, repeated: what the program of `-- CMD` gets to see.
+    pub server_env: Vec<String>,
+    /// Whether there are servers inside this process, so that none need be configured.
+    pub in_process: bool,
+}
+
+/// Without the values of `--env`.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&str> = self.server_env.iter().filter_map(|text| text.split('=').next()).collect();
+        let mut shown = f.debug_struct("Flags");
+        for (flag, _, text) in self.settings() {
+            shown.field(flag, &text);
+        }
+        shown.field("--allowed-host", &self.hosts).field("--allowed-origin", &self.origins);
+        shown.field("--api-key-file", &self.api_key_file).field("--api-key", &self.api_key);
+        shown.field("--env-keys", &self.env_keys).field("servers", &self.servers).field("--env", &variables);
+        shown.field("in_process", &self.in_process).finish_non_exhaustive()
+    }
 }
 
 /// A server named on the command line.

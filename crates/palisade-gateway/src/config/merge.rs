@@ -160,6 +160,9 @@ fn disable_auth(layered: &mut Layered, text: &str, vars: &Vars, faults: &mut Fau
 }
 
 fn servers(layered: &mut Layered, flags: &Flags, faults: &mut Faults) {
+    if flags.servers.is_empty() && !flags.server_env.is_empty() {
+        faults.add("", ENV, "there is no command that could see it", "write the command after --, or env in the file");
+    }
     for (name, server) in &flags.servers {
         let setting = shape::join("servers", name);
         let (flag, field, value) = match server {
@@ -174,14 +177,41 @@ fn servers(layered: &mut Layered, flags: &Flags, faults: &mut Faults) {
             faults.add(&setting, place, "is in the file too", "give it another name, or start without the file");
             continue;
         }
+        let mut table = Table::from_iter([(field.to_owned(), value)]);
+        variables(&setting, &flags.server_env, &mut table, layered);
         let all = layered.tree.entry("servers").or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(all) = all {
-            all.insert(name.clone(), Value::Table(Table::from_iter([(field.to_owned(), value)])));
+            all.insert(name.clone(), Value::Table(table));
         }
         layered.places.insert(format!("{setting}.{field}"), place.clone());
         layered.places.insert(setting, place);
     }
 }
+
+/// `NAME` lets a variable of ours through, `NAME=VALUE` sets one.
+fn variables(setting: &str, texts: &[String], server: &mut Table, layered: &mut Layered) {
+    let (mut set, mut inherited) = (Table::new(), Vec::new());
+    for text in texts {
+        match text.split_once('=') {
+            Some((name, value)) => {
+                layered.places.insert(shape::join(&format!("{setting}.env"), name), ENV);
+                set.insert(name.to_owned(), Value::from(value));
+            }
+            None => inherited.push(Value::from(text.as_str())),
+        }
+    }
+    let tables = [("env", Value::Table(set)), ("inherit_env", Value::Array(inherited))];
+    for (field, value) in tables.into_iter().filter(|(_, value)| !is_empty(value)) {
+        layered.places.insert(format!("{setting}.{field}"), ENV);
+        server.insert(field.to_owned(), value);
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_table().is_some_and(Table::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+}
+
+const ENV: Place = Place::Flag("--env");
 
 /// Without a file, whoever listens on loopback is a developer at a desk; everybody else gets production's rules.
 fn ad_hoc(layered: &mut Layered) {

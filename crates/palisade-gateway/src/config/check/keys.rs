@@ -177,15 +177,15 @@ fn from_variable(row: &'static env::Row, check: &mut Check<'_>, ring: &mut Ring)
     let Some(value) = usable.then(|| env::text(row, check.vars, check.faults)).flatten() else { return };
     ring.from_env += 1;
     let place = Place::Env(row.name);
-    let items = value.reveal().split(',').map(str::trim).enumerate();
+    let items = value.reveal().split(',').map(str::trim);
     match row.sets {
         Sets::Key(name) => ring.text(name, &value, place, check),
-        Sets::Keys => items.for_each(|(_, item)| {
+        Sets::Keys => items.for_each(|item| {
             let (name, key) = split_name(item);
             let name = name.map_or_else(|| ring.next_name(), str::to_owned);
             ring.text(&name, &Secret::new(key.to_owned()), place.clone(), check);
         }),
-        _ => items.for_each(|(index, item)| {
+        _ => items.enumerate().for_each(|(index, item)| {
             if let Some(digest) = read_hash(item, place.clone(), check) {
                 let name = Arc::from(format!("hash-{}", index + 1));
                 ring.add(StaticKey { name, ..bare(digest) }, place.clone(), check);
