@@ -13,7 +13,7 @@
 
 use super::Admission;
 use crate::refusal::{Detail, Reason, Refusal};
-use bytes::{BufMut, BytesMut};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 /// Whose limit an answer speaks of.
@@ -95,45 +95,36 @@ impl Quota {
 
     /// The five fields. All values stand in one allocation.
     pub fn fields(&self) -> [(HeaderName, HeaderValue); 5] {
-        let mut text = Text { bytes: BytesMut::with_capacity(128) };
-        let limit = text.value(|text| text.number(self.limit.into()));
-        let remaining = text.value(|text| text.number(self.remaining.into()));
-        let reset = text.value(|text| text.number(self.reset_seconds));
-        let policy = text.value(|text| {
-            text.name(self.scope).word(";q=").number(self.limit.into()).word(";w=60");
-            text
-        });
-        let standing = text.value(|text| {
-            text.name(self.scope).word(";r=").number(self.remaining.into()).word(";t=").number(self.retry_seconds)
-        });
+        let (name, mut numbers) = (self.scope.name(), [itoa::Buffer::new(); 4]);
+        let [limit, remaining, reset, retry] = &mut numbers;
+        let (limit, remaining) = (limit.format(self.limit), remaining.format(self.remaining));
+        let (reset, retry) = (reset.format(self.reset_seconds), retry.format(self.retry_seconds));
+        let mut text = Vec::with_capacity(128);
+        let ends = [
+            write(&mut text, &[limit]),
+            write(&mut text, &[remaining]),
+            write(&mut text, &[reset]),
+            write(&mut text, &["\"", name, "\";q=", limit, ";w=60"]),
+            write(&mut text, &["\"", name, "\";r=", remaining, ";t=", retry]),
+        ];
+        let (text, mut start) = (Bytes::from(text), 0);
+        let values = ends.map(|end| value(text.slice(std::mem::replace(&mut start, end)..end)));
+        let [limit, remaining, reset, policy, standing] = values;
         [(X_LIMIT, limit), (X_REMAINING, remaining), (X_RESET, reset), (POLICY, policy), (STANDING, standing)]
     }
 }
 
-/// Values written one after the other.
-struct Text {
-    bytes: BytesMut,
+/// Appends the words. Returns where they end.
+fn write(text: &mut Vec<u8>, words: &[&str]) -> usize {
+    for word in words {
+        text.extend_from_slice(word.as_bytes());
+    }
+    text.len()
 }
 
-impl Text {
-    /// What `write` appends, as a value. Digits, letters and `";=` only, so it always is one.
-    fn value(&mut self, write: impl for<'a> FnOnce(&'a mut Self) -> &'a mut Self) -> HeaderValue {
-        write(self);
-        HeaderValue::from_maybe_shared(self.bytes.split().freeze()).unwrap_or_else(|_| HeaderValue::from_static("0"))
-    }
-
-    fn name(&mut self, scope: Scope) -> &mut Self {
-        self.word("\"").word(scope.name()).word("\"")
-    }
-
-    fn word(&mut self, word: &str) -> &mut Self {
-        self.bytes.put_slice(word.as_bytes());
-        self
-    }
-
-    fn number(&mut self, number: u64) -> &mut Self {
-        self.word(itoa::Buffer::new().format(number))
-    }
+/// Digits, letters and `";=` only: always a value.
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
 
 const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");

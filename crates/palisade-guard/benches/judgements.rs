@@ -1,0 +1,47 @@
+//! Instructions per judgement: `cargo bench -p palisade-guard --bench judgements`.
+//!
+//! Instructions, because they are the same on every run and on a busy machine; times are not (`wall.rs`). They are
+//! counted by valgrind's callgrind, driven by gungraun: `apt install valgrind` and
+//! `cargo install gungraun-runner --version 0.20.0`, the version of the library.
+//!
+//! Each count is one judgement on an input that was made beforehand. The input is returned, so that dropping it is
+//! not counted.
+
+mod cases;
+
+use cases::limit;
+use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use palisade_guard::limit::Admission;
+use palisade_guard::limit::headers::Quota;
+use palisade_guard::refusal::Refusal;
+use std::hint::black_box;
+
+#[library_benchmark]
+#[bench::known(limit::known())]
+#[bench::new(limit::new())]
+#[bench::used_up(limit::used_up())]
+fn admit(input: limit::Input) -> (limit::Input, Result<Admission, Refusal>) {
+    let verdict = limit::admit(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
+#[bench::known(limit::known())]
+#[bench::new(limit::new())]
+fn ceiling_and_caller(input: limit::Input) -> (limit::Input, Result<Admission, Refusal>) {
+    let verdict = limit::both(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
+#[bench::of_an_answer(limit::quota())]
+fn fields(quota: Quota) -> [(http::HeaderName, http::HeaderValue); 5] {
+    black_box(quota).fields()
+}
+
+library_benchmark_group!(name = limits, benchmarks = [admit, ceiling_and_caller, fields]);
+
+main!(
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().format([EventKind::Ir])),
+    library_benchmark_groups = [limits]
+);
