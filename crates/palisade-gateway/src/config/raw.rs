@@ -8,6 +8,7 @@ mod server;
 
 use std::collections::BTreeMap;
 
+use palisade_guard::edge::security_headers::Protection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -147,29 +148,47 @@ impl Default for Listen {
 }
 
 /// The protective headers on every answer: a value of your own, or `"off"`. Each has a safe value without you.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SecurityHeaders {
-    /// `X-Content-Type-Options`, `nosniff`
-    pub(super) content_type_options: Option<String>,
-    /// `X-Frame-Options`, `DENY`
-    pub(super) frame_options: Option<String>,
-    /// `X-XSS-Protection`, `0`: the filter itself is unsafe.
-    pub(super) xss_protection: Option<String>,
-    /// `Content-Security-Policy`, nothing allowed
-    pub(super) content_security_policy: Option<String>,
-    /// `Referrer-Policy`, `no-referrer`
-    pub(super) referrer_policy: Option<String>,
-    /// `Permissions-Policy`, no device
-    pub(super) permissions_policy: Option<String>,
-    /// `Cross-Origin-Opener-Policy`, `same-origin`
-    pub(super) opener_policy: Option<String>,
-    /// `Cross-Origin-Resource-Policy`, `same-origin`
-    pub(super) resource_policy: Option<String>,
-    /// `Cache-Control`, `no-store`
-    pub(super) cache_control: Option<String>,
-    /// `Strict-Transport-Security`, one year, sent over TLS only
-    pub(super) strict_transport_security: Option<String>,
+    /// `X-Content-Type-Options`
+    pub(super) content_type_options: String,
+    /// `X-Frame-Options`
+    pub(super) frame_options: String,
+    /// `X-XSS-Protection`: the filter it would switch on is unsafe itself.
+    pub(super) xss_protection: String,
+    /// `Content-Security-Policy`
+    pub(super) content_security_policy: String,
+    /// `Referrer-Policy`
+    pub(super) referrer_policy: String,
+    /// `Permissions-Policy`
+    pub(super) permissions_policy: String,
+    /// `Cross-Origin-Opener-Policy`
+    pub(super) opener_policy: String,
+    /// `Cross-Origin-Resource-Policy`
+    pub(super) resource_policy: String,
+    /// `Cache-Control`
+    pub(super) cache_control: String,
+    /// `Strict-Transport-Security`, sent over TLS only.
+    pub(super) strict_transport_security: String,
+}
+
+impl Default for SecurityHeaders {
+    fn default() -> Self {
+        let value = |protection: Protection| protection.row().1.to_owned();
+        Self {
+            content_type_options: value(Protection::ContentTypeOptions),
+            frame_options: value(Protection::FrameOptions),
+            xss_protection: value(Protection::XssProtection),
+            content_security_policy: value(Protection::ContentSecurityPolicy),
+            referrer_policy: value(Protection::ReferrerPolicy),
+            permissions_policy: value(Protection::PermissionsPolicy),
+            opener_policy: value(Protection::OpenerPolicy),
+            resource_policy: value(Protection::ResourcePolicy),
+            cache_control: value(Protection::CacheControl),
+            strict_transport_security: value(Protection::StrictTransportSecurity),
+        }
+    }
 }
 
 /// How callers prove who they are.

@@ -107,8 +107,7 @@ fn headers(raw: &raw::SecurityHeaders, check: &mut Check<'_>) -> SecurityHeaders
     ];
     let mut headers = SecurityHeaders::default();
     for (name, protection, value) in settings {
-        let Some(value) = value.as_deref() else { continue };
-        let value = (value != "off").then_some(value);
+        let value = Some(value.as_str()).filter(|value| *value != "off");
         let setting = format!("listen.security_headers.{name}");
         if value.is_some_and(|value| value.trim().is_empty()) {
             check.fault(&setting, "is empty", "write a value, or \"off\" to leave the header out");
