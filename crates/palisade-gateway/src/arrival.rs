@@ -7,16 +7,17 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, request};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use palisade_guard::message::{self, Body as Messages, Call, Revision, headers};
+use palisade_guard::message::{self, Body as Messages, Call, Form, Revision, headers};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::passage::Passage;
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
+use crate::upstream::{Server, Upstream};
 
 /// A body of another type is refused: a page can send `text/plain` anywhere without asking (CVE-2026-33252).
 pub(crate) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -30,6 +31,35 @@ pub(crate) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::new(Reason::UnsupportedMediaType).at("Content-Encoding"));
     }
     Ok(())
+}
+
+/// HTTP/1.1 wants `Host` also beside an absolute target (RFC 9112 section 3.2).
+pub(crate) fn must_name_a_host(head: &request::Parts) -> Result<(), Refusal> {
+    if head.version == http::Version::HTTP_11 && !head.headers.contains_key(http::header::HOST) {
+        return Err(Refusal::new(Reason::HostMalformed).at("Host"));
+    }
+    Ok(())
+}
+
+/// Where the gateway itself is the server (a line-speaking upstream), a client must take both forms of an answer. An
+/// HTTP upstream judges that by itself.
+pub(crate) fn must_accept(server: &Server, headers: &HeaderMap, call: &Call) -> Result<(), Refusal> {
+    let accepts = |wanted: &str| {
+        let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut ranges = ranges.flat_map(|value| value.split(','));
+        ranges.any(|range| {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            essence == "*/*" || essence.eq_ignore_ascii_case(wanted)
+        })
+    };
+    let fits = match (&server.upstream, call) {
+        (Upstream::Http(_), _) | (_, Call::End) => true,
+        (_, Call::Stream { .. }) => accepts("text/event-stream"),
+        (_, Call::Message(message)) => {
+            message.form() != Some(Form::Request) || accepts("application/json") && accepts("text/event-stream")
+        }
+    };
+    if fits { Ok(()) } else { Err(Refusal::new(Reason::NotAcceptable).at("Accept")) }
 }
 
 /// The whole body, counted as it is read.

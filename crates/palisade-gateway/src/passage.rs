@@ -32,6 +32,8 @@ pub(crate) struct Passage {
     pub(crate) secure: bool,
     /// What is left of the caller's limit.
     pub(crate) admission: Option<Admission>,
+    /// Whether its answer is a stream without an end of its own.
+    pub(crate) standing: bool,
     /// The methods its path takes.
     pub(crate) allow: &'static str,
 }
@@ -80,6 +82,7 @@ impl Passage {
             origin: None,
             secure: false,
             admission: None,
+            standing: false,
             allow: "GET",
         }
     }
@@ -119,6 +122,7 @@ impl Passage {
                 facts.revision = Some(message.revision().name());
                 facts.set_method(message.method_name().unwrap_or("response"));
                 facts.rpc_id = message.id();
+                self.standing = message.is("subscriptions/listen");
                 facts.name = message.target().cloned();
                 if let Some(span) = message.arguments() {
                     facts.args_digest = message.bytes().get(span).map(Keys::digest);
@@ -127,7 +131,10 @@ impl Passage {
                     *modern = message.revision().is_modern();
                 }
             }
-            Call::Stream { .. } => facts.set_method("stream"),
+            Call::Stream { .. } => {
+                facts.set_method("stream");
+                self.standing = true;
+            }
             Call::End => facts.set_method("end"),
         }
     }

@@ -52,6 +52,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
     // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.
     let client = passage.fact("identify", client_address::client(&gate.identify, Some(peer), headers))?;
     passage.identified(&client);
+    passage.fact("edge", arrival::must_name_a_host(&head))?;
     passage.fact("edge", edge::host::judge(&gate.edge, &head.uri, headers))?;
     passage.origin = passage.fact("edge", edge::origin::judge(&gate.edge, headers))?;
     if let Some(origin) = passage.origin.as_ref().filter(|_| edge::cors::is_preflight(&head.method, headers)) {
@@ -69,18 +70,20 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
-            passage.fact("limit", gate.limits.unauthenticated(&address, time::now().monotonic_ms))?;
+            let counted = gate.limits.unauthenticated(&address, time::now().monotonic_ms);
+            passage.admission = Some(passage.fact("limit", counted)?);
             return passage.fact("authenticate", Err(refusal));
         }
     };
     passage.authenticated(&caller);
-    let admission = gate.admit(&caller, client.address(), time::now().monotonic_ms);
-    if admission.is_err() {
-        // The refusal names the request it refuses, so that clients can match it.
-        arrival::learn_id(gate, passage, &head, body).await;
-        return passage.fact("limit", admission).map(|_| Reply::json(&serde_json::Value::Null));
-    }
-    passage.admission = admission.ok();
+    passage.admission = match gate.admit(&caller, client.address(), time::now().monotonic_ms) {
+        Ok(admission) => Some(admission),
+        Err(refusal) => {
+            // The refusal names the request it refuses, so that clients can match it.
+            arrival::learn_id(gate, passage, &head, body).await;
+            return passage.fact("limit", Err(refusal));
+        }
+    };
 
     match route {
         Route::Mcp(server) => call(gate, passage, &Caller { client, caller, server, headers }, &head.method, body).await,
@@ -162,6 +165,7 @@ pub(crate) async fn deed(
 ) -> Result<Reply, Refusal> {
     passage.called(&call);
     let (server, headers) = (&caller.server, caller.headers);
+    passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
     let permit = passage.fact("authorize", authorize::call(&caller.caller, caller.client.address(), &server.name))?;
     passage.record.facts.rule = Some(permit.rule());

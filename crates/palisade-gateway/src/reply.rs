@@ -10,14 +10,14 @@ use palisade_guard::audit::record::Outcome;
 use palisade_guard::clock::Moment;
 use palisade_guard::edge;
 use palisade_guard::limit::headers::Quota;
-use palisade_guard::refusal::{Detail, Reason, Refusal};
+use palisade_guard::refusal::{Detail, Http, Reason, Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::passage::{Passage, Speaks};
 use crate::session;
 use crate::snapshot::Snapshot;
 use crate::time;
-use crate::transport::body::Body;
+use crate::transport::body::{Body, Stream};
 use crate::upstream::{self, Answer, Events};
 
 /// What the pipeline came to, when nothing was refused.
@@ -151,19 +151,16 @@ fn stream(
     headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
     let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
     let error = Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now()));
-    let mut response = Response::new(Body::events(events, error, gate.timeouts.keep_alive, passage.record));
+    let stopping = passage.standing.then(|| Box::pin(gate.stopping.clone().cancelled_owned()));
+    let keep_alive = gate.timeouts.keep_alive;
+    let mut response = Response::new(Body::events(Stream::new(events, error, keep_alive, stopping), passage.record));
     *response.headers_mut() = headers;
     response
 }
 
 fn refused(mut passage: Passage, refusal: &Refusal, mut headers: HeaderMap, now: Moment) -> Response<Body> {
     let row = refusal.reason().row();
-    let status = match &passage.speaks {
-        Speaks::Rest => row.http.rest,
-        Speaks::Mcp { modern: true, .. } => row.http.modern,
-        Speaks::Mcp { modern: false, .. } => row.http.legacy,
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(refused_status(row.http, &passage.speaks)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, JSON);
     headers.extend(Quota::of(refusal).iter().flat_map(Quota::fields));
     if let Some(seconds) = refusal.retry_after_seconds() {
@@ -191,6 +188,17 @@ fn refused(mut passage: Passage, refusal: &Refusal, mut headers: HeaderMap, now:
         "refused"
     );
     whole(passage, status, body, headers)
+}
+
+/// The status of a refusal. 200 is for an error that answers a request: whatever is no request is refused by status,
+/// but to a legacy client never by a 404 that is not about its session.
+fn refused_status(http: Http, speaks: &Speaks) -> u16 {
+    let Speaks::Mcp { modern, id } = speaks else { return http.rest };
+    match (if *modern { http.modern } else { http.legacy }, id) {
+        (200, None) if http.rest == 404 && !modern => 400,
+        (200, None) => http.rest,
+        (status, _) => status,
+    }
 }
 
 fn whole(mut passage: Passage, status: StatusCode, body: Bytes, headers: HeaderMap) -> Response<Body> {

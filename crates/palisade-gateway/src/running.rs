@@ -86,7 +86,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     }
     let patience = start.config.timeouts.shutdown;
     let children = TaskTracker::new();
+    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
+        stopping: stop.clone(),
         keeper: start.keeper,
         environment: start.environment,
         in_process: start.in_process,
@@ -95,7 +97,6 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let gate = Arc::new(Snapshot::build(start.config, journal, &around)?);
     let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
-    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     connections.spawn(transport::http::serve(listener, Arc::clone(&gate), stop.clone(), connections.clone()));
     connections.spawn(sweep(Arc::clone(&gate), stop.clone()));
     gate.set_ready(true);

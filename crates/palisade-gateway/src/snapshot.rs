@@ -17,6 +17,7 @@ use palisade_guard::refusal::Refusal;
 use palisade_guard::seal::Sealer;
 use palisade_guard::edge;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
@@ -45,6 +46,7 @@ pub(crate) struct Snapshot {
     pub(crate) journal: Journal,
     pub(crate) counters: Counters,
     pub(crate) correlation_prefix: u64,
+    pub(crate) stopping: CancellationToken,
     arrivals: AtomicU64,
     ready: AtomicBool,
 }
@@ -57,6 +59,8 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Servers inside this process, by name.
     pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
+    /// Cancelled when the gateway stops.
+    pub(crate) stopping: CancellationToken,
     /// Where tasks that must end before the process are counted.
     pub(crate) tasks: TaskTracker,
 }
@@ -98,6 +102,7 @@ impl Snapshot {
             journal,
             counters: Counters::default(),
             correlation_prefix: u64::from_le_bytes(random::bytes()),
+            stopping: around.stopping.clone(),
             arrivals: AtomicU64::new(0),
             ready: AtomicBool::new(false),
         })

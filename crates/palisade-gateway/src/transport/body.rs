@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use palisade_guard::refusal::Refusal;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::sse::{Event, KEEP_ALIVE};
 use crate::record::OpenRecord;
@@ -34,6 +35,8 @@ pub(crate) struct Stream {
     error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
     quiet: Pin<Box<Sleep>>,
     keep_alive: Duration,
+    /// Ends a stream that has no end of its own when the gateway stops.
+    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     ended: bool,
 }
 
@@ -44,14 +47,7 @@ impl Body {
     }
 
     /// A stream of events.
-    pub(crate) fn events(
-        events: Box<dyn Events>,
-        error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
-        keep_alive: Duration,
-        record: OpenRecord,
-    ) -> Self {
-        let quiet = Box::pin(tokio::time::sleep(keep_alive));
-        let stream = Stream { events: Box::into_pin(events), error, quiet, keep_alive, ended: false };
+    pub(crate) fn events(stream: Stream, record: OpenRecord) -> Self {
         Self { content: Content::Events(Box::new(stream)), record: Some(record) }
     }
 }
@@ -102,9 +98,24 @@ impl Drop for Body {
 }
 
 impl Stream {
+    /// A stream of `events`; `error` makes the message that ends it should it break.
+    pub(crate) fn new(
+        events: Box<dyn Events>,
+        error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
+        keep_alive: Duration,
+        stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    ) -> Self {
+        let quiet = Box::pin(tokio::time::sleep(keep_alive));
+        Self { events: Box::into_pin(events), error, quiet, keep_alive, stopping, ended: false }
+    }
+
     /// The next bytes; `None` at the end.
     fn poll(&mut self, context: &mut Context<'_>, record: Option<&mut OpenRecord>) -> Poll<Option<Bytes>> {
         if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(context).is_ready()) {
+            self.ended = true;
             return Poll::Ready(None);
         }
         match self.events.as_mut().poll_event(context) {
