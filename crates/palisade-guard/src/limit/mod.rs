@@ -134,7 +134,7 @@ impl Limits {
         judge((&self.windows.callers, &self.windows.callers_wide), Scope::Caller, caller, limit, now_ms)
     }
 
-    /// Forgets idle subjects and gives memory back. Worth a call about once a minute.
+    /// Forgets idle subjects and gives their memory back to the allocator. Worth a call about once a minute.
     pub fn forget_idle(&self, now_ms: u64) {
         let Windows { seed: _, arrivals, arrivals_wide, strangers, strangers_wide, callers, callers_wide } =
             &*self.windows;

@@ -54,9 +54,10 @@ impl<C: Count, const CLUSTERS: usize> Table<C, CLUSTERS> {
         shard.crowd(block, now_ms).admit(limit, now_ms)
     }
 
-    /// Forgets every idle subject and gives memory back where most of it is unused.
+    /// Forgets every idle subject and gives memory back to the allocator where most of it is unused.
     ///
-    /// The table stays bounded without this. Called once a minute or so, it makes a gateway small again after a flood.
+    /// The table stays bounded without this. Called once a minute or so, it lets the rest of the process use what a
+    /// flood took; whether the allocator hands pages back to the system is its own choice.
     pub fn forget_idle(&self, now_ms: u64) {
         for lane in &self.shards {
             lock(lane).forget_idle(&self.seed, now_ms);
