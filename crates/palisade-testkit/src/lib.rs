@@ -1,1 +1,3 @@
-//! Test fixtures.
+//! Test fixtures: [`fixture`] is the server that the official conformance suite is run against.
+
+pub mod fixture;

@@ -1,2 +1,0 @@
-//! Placeholder entry, replaced by the crate.
-fn main() {}
