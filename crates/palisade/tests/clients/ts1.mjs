@@ -1,0 +1,32 @@
+// The official TypeScript SDK, version 1: it speaks the revisions up to 2025-11-25.
+
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { asked, asks, notified, plan, visit } from "./visit.mjs";
+
+const schemas = { sampling: CreateMessageRequestSchema, elicitation: ElicitRequestSchema };
+
+const capabilities = Object.fromEntries(plan.declares.map((name) => [name, {}]));
+const client = new Client({ name: "typescript-v1", version: "1" }, { capabilities });
+for (const name of plan.declares) {
+  client.setRequestHandler(schemas[name], async () => asked(asks[name]));
+}
+client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
+
+const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
+const transport = new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers } });
+
+await visit({
+  connect: () => client.connect(transport),
+  revision: () => transport.protocolVersion,
+  tools: () => client.listTools(),
+  call: (params, options) => client.callTool(params, undefined, options),
+  read: (params) => client.readResource(params),
+  prompt: (params) => client.getPrompt(params),
+  level: (level) => client.setLoggingLevel(level),
+  leave: async () => {
+    await transport.terminateSession();
+    await client.close();
+  },
+});

@@ -1,0 +1,29 @@
+// The official TypeScript SDK, version 2: every revision. The plan's mode is "legacy", "auto" or a revision to insist on.
+
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { asked, asks, notified, plan, visit } from "./visit.mjs";
+
+const mode = ["legacy", "auto"].includes(plan.mode) ? plan.mode : { pin: plan.mode };
+const capabilities = Object.fromEntries(plan.declares.map((name) => [name, {}]));
+const client = new Client({ name: "typescript-v2", version: "1" }, { capabilities, versionNegotiation: { mode } });
+for (const name of plan.declares) {
+  client.setRequestHandler(asks[name], async () => asked(asks[name]));
+}
+client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
+
+const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
+const transport = new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers } });
+
+await visit({
+  connect: () => client.connect(transport),
+  revision: () => client.getNegotiatedProtocolVersion(),
+  tools: () => client.listTools(),
+  call: (params, options) => client.callTool(params, options),
+  read: (params) => client.readResource(params),
+  prompt: (params) => client.getPrompt(params),
+  level: (level) => client.setLoggingLevel(level),
+  leave: async () => {
+    if (client.getProtocolEra() === "legacy") await transport.terminateSession();
+    await client.close();
+  },
+});
