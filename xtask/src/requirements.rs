@@ -1,0 +1,114 @@
+//! The requirements, by id: what tests name. An id never changes.
+
+use Since::{Later, Now};
+
+/// Whether this version claims it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// It does, so a test must show it.
+    Now,
+    /// It does not, or not in every part.
+    Later,
+}
+
+/// Whether and since when there is a requirement of this id.
+pub(crate) fn since(id: &str) -> Option<Since> {
+    LIST.iter().find(|row| row.0 == id).map(|row| row.2)
+}
+
+/// Id, what it asks for, whether this version claims it.
+pub(crate) const LIST: [(&str, &str, Since); 82] = [
+    ("A1", "MCP over Streamable HTTP in every live revision", Now),
+    ("A2", "MCP over stdio in front", Later),
+    ("A3", "upstreams: child processes and Streamable HTTP servers", Now),
+    ("A4", "TLS on the listener", Later),
+    ("A5", "CORS and origins", Now),
+    ("A6", "trusted hosts", Now),
+    ("A7", "security headers on every answer", Now),
+    ("A8", "size limits, counted on bytes read", Now),
+    ("A9", "client address behind trusted proxies", Now),
+    ("A10", "IP allow and deny lists", Now),
+    ("A11", "what is public without authentication", Now),
+    ("A12", "tools, status and marketplace for callers", Now),
+    ("A13", "environment variables beside the file", Now),
+    ("B1", "mode none", Now),
+    ("B2", "static keys", Now),
+    ("B3", "managed API keys", Later),
+    ("B4", "signed requests", Later),
+    ("B5", "JWT", Later),
+    ("B6", "OAuth 2.1 resource server", Later),
+    ("B7", "people", Later),
+    ("B8", "sessions of people", Later),
+    ("B9", "client certificates", Later),
+    ("C1", "roles and scopes", Later),
+    ("C2", "resource-level policy", Later),
+    ("C3", "lists show only what may be called", Later),
+    ("C4", "explain and replay", Later),
+    ("C5", "upstream credentials", Later),
+    ("D1", "per-client sliding window", Now),
+    ("D2", "per-tool limits", Later),
+    ("D3", "bounded memory of limits", Now),
+    ("D4", "limits shared across replicas", Later),
+    ("D5", "idempotency", Later),
+    ("D6", "concurrency and budgets", Later),
+    ("E1", "strict JSON-RPC", Now),
+    ("E2", "arguments against the tool's schema", Later),
+    ("E3", "field guards", Later),
+    ("E4", "injection detectors", Later),
+    ("E5", "outputs against their schema", Later),
+    ("E6", "answers inspected", Later),
+    ("E7", "tool pinning", Later),
+    ("E8", "SSRF guard", Later),
+    ("E9", "the error surface", Now),
+    ("F1", "secrets encrypted at rest", Later),
+    ("F2", "where secrets come from", Later),
+    ("F3", "secrets never shown", Later),
+    ("F4", "key generation", Later),
+    ("G1", "a record of every call", Now),
+    ("G2", "classes and retention", Later),
+    ("G3", "tamper evidence with signed checkpoints", Later),
+    ("G4", "nothing acknowledged is lost", Now),
+    ("G5", "query and export", Later),
+    ("G6", "security events", Later),
+    ("H1", "metrics", Later),
+    ("H2", "traces", Later),
+    ("H3", "anomaly detection", Later),
+    ("H4", "dashboard", Later),
+    ("H5", "logs with the correlation id", Now),
+    ("I1", "one command", Now),
+    ("I2", "configuration that explains its faults", Now),
+    ("I3", "stores", Later),
+    ("I4", "probe", Later),
+    ("I5", "deploy", Later),
+    ("I6", "container", Later),
+    ("I7", "graceful stop; children never outlive the gateway", Later),
+    ("I8", "clients", Later),
+    ("J1", "tower layers", Later),
+    ("J2", "parts on their own", Later),
+    ("K1", "six everyday demo tools", Now),
+    ("K2", "trading desk demo", Now),
+    ("L1", "lock file of upstreams' tools", Later),
+    ("L2", "off, observe and enforce for each protection", Later),
+    ("L3", "policy tests", Later),
+    ("L4", "step-up and grants", Later),
+    ("L5", "every handle sealed", Later),
+    ("L6", "information-flow rules", Later),
+    ("L7", "decoys and canaries", Later),
+    ("L8", "upstream identity pinned, children confined", Later),
+    ("L9", "evidence bundle", Later),
+    ("L10", "era bridge", Later),
+    ("L11", "the cost of each protection on this machine", Later),
+    ("L12", "token exchange and per-user credentials", Later),
+    ("L13", "OpenAPI to MCP", Later),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::LIST;
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: std::collections::BTreeSet<_> = LIST.iter().map(|row| row.0).collect();
+        assert_eq!(ids.len(), LIST.len());
+    }
+}
