@@ -90,8 +90,7 @@ fn judge(
 ) -> Result<Vetted, Refusal> {
     let call = agreed(gate, caller, session, envelope, true)?;
     if counted {
-        let now = time::now().monotonic_ms;
-        passage.admission = Some(gate.admit(&caller.caller, caller.client.address(), now)?);
+        passage.admission = Some(gate.admit(&caller.caller, caller.client.address(), passage.now.monotonic_ms)?);
     }
     let permit = authorize::call(&caller.caller, caller.client.address(), &caller.server.name)?;
     // Mirrored headers came with a revision that has no batches.

@@ -1,5 +1,6 @@
 //! What is known of one arrival on its way through the pipeline, and what its reply will need.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,10 +8,11 @@ use http::HeaderMap;
 use palisade_guard::arrival::CorrelationId;
 use palisade_guard::audit::record::Record;
 use palisade_guard::authenticate::{Keys, Principal};
+use palisade_guard::clock::Moment;
 use palisade_guard::edge::origin::AllowedOrigin;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::limit::Admission;
-use palisade_guard::message::{Call, Envelope, Form};
+use palisade_guard::message::{Call, Envelope, Form, Message};
 use palisade_guard::refusal::Refusal;
 
 use crate::arrival;
@@ -23,7 +25,9 @@ use crate::transport::http::Arrival;
 /// One arrival under way.
 pub(crate) struct Passage {
     /// Its record.
-    pub(crate) record: OpenRecord,
+    pub(crate) record: Box<OpenRecord>,
+    /// When it arrived.
+    pub(crate) now: Moment,
     /// The form in which it is answered.
     pub(crate) speaks: Speaks,
     /// The browser origin that may read the answer.
@@ -67,17 +71,28 @@ impl Speaks {
     }
 }
 
+/// The method's name, without a copy where the specification knows it.
+fn method_word(message: &Message) -> Cow<'static, str> {
+    match (message.method(), message.method_name()) {
+        (Some(method), _) => Cow::Borrowed(method.name),
+        (None, Some(name)) => Cow::Owned(name.to_owned()),
+        (None, None) => Cow::Borrowed("response"),
+    }
+}
+
 impl Passage {
     /// Opens the record, before anything can refuse.
     pub(crate) fn open(gate: &Arc<Snapshot>, arrival: &Arrival) -> Self {
-        let mut facts = Record::new(CorrelationId::new(gate.correlation_prefix, gate.next_arrival()), time::now());
+        let now = time::now();
+        let mut facts = Record::new(CorrelationId::new(gate.correlation_prefix, gate.next_arrival()), now);
         facts.peer = Some(arrival.peer.ip().to_canonical());
-        facts.set_http(arrival.head.method.as_str(), arrival.head.uri.path());
+        facts.set_http(&arrival.head.method, &arrival.head.uri);
         if let Some(theirs) = arrival.head.headers.get("x-correlation-id").and_then(|value| value.to_str().ok()) {
             facts.set_callers_correlation(theirs);
         }
         Self {
-            record: OpenRecord::open(gate, facts),
+            record: Box::new(OpenRecord::open(gate, facts)),
+            now,
             speaks: Speaks::Rest,
             origin: None,
             secure: false,
@@ -120,7 +135,7 @@ impl Passage {
         match call {
             Call::Message(message) => {
                 facts.revision = Some(message.revision().name());
-                facts.set_method(message.method_name().unwrap_or("response"));
+                facts.set_method(method_word(message));
                 facts.rpc_id = message.id();
                 self.standing = message.is("subscriptions/listen");
                 facts.name = message.target().cloned();

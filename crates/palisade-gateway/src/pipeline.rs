@@ -32,7 +32,8 @@ use crate::upstream::{Answered, Server, Upstream};
 /// and closes with the last byte of the answer.
 pub(crate) async fn answer(gate: &Arc<Snapshot>, arrival: Arrival) -> Response<Body> {
     let mut passage = Passage::open(gate, &arrival);
-    let outcome = arrival::catch(run(gate, &mut passage, arrival)).await.unwrap_or_else(|_panic| {
+    // Boxed: the future of a whole call is large, and would be moved several times on its way into its connection.
+    let outcome = arrival::catch(Box::pin(run(gate, &mut passage, arrival))).await.unwrap_or_else(|_panic| {
         passage.record.facts.outcome = Outcome::Panicked;
         Err(Refusal::new(Reason::Internal).because("a panic"))
     });
@@ -63,20 +64,20 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         return passage.fact("route", page);
     }
     let address = Subject::address(client.address());
-    passage.fact("limit", gate.limits.arrive(&address, time::now().monotonic_ms))?;
+    passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
 
     // The caller. The body is still on the wire: an unknown caller cannot make us read it.
     let caller = match authenticate::caller(&gate.authenticate, headers) {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
-            let counted = gate.limits.unauthenticated(&address, time::now().monotonic_ms);
+            let counted = gate.limits.unauthenticated(&address, passage.now.monotonic_ms);
             passage.admission = Some(passage.fact("limit", counted)?);
             return passage.fact("authenticate", Err(refusal));
         }
     };
     passage.authenticated(&caller);
-    passage.admission = match gate.admit(&caller, client.address(), time::now().monotonic_ms) {
+    passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {
         Ok(admission) => Some(admission),
         Err(refusal) => {
             // The refusal names the request it refuses, so that clients can match it.

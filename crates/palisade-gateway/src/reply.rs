@@ -63,11 +63,10 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(crate) fn seal(gate: &Arc<Snapshot>, passage: Passage, outcome: Result<Reply, Refusal>) -> Response<Body> {
     let now = time::now();
     let correlation = passage.record.facts.correlation;
-    let mut headers = HeaderMap::with_capacity(24);
+    let mut headers = gate.headers(passage.secure);
     if let Ok(value) = HeaderValue::from_str(correlation.as_str()) {
         headers.insert(CORRELATION, value);
     }
-    gate.edge.headers.apply(&mut headers, passage.secure);
     edge::cors::apply(&gate.edge, passage.origin.as_ref(), &mut headers);
     if let Some(admission) = &passage.admission {
         headers.extend(admission.quota().fields());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use ::http::HeaderValue;
+use ::http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::{self, Key, Keys, Principal};
 use palisade_guard::identify;
 use palisade_guard::limit::subject::Subject;
@@ -47,6 +47,8 @@ pub(crate) struct Snapshot {
     pub(crate) counters: Counters,
     pub(crate) correlation_prefix: u64,
     pub(crate) stopping: CancellationToken,
+    /// What is on every answer, without and with TLS: copied, not built, for each.
+    headers: [HeaderMap; 2],
     arrivals: AtomicU64,
     ready: AtomicBool,
 }
@@ -94,6 +96,11 @@ impl Snapshot {
             body_bytes: config.message.body,
             header_bytes: config.message.header,
             max_connections: config.listen.max_connections,
+            headers: [false, true].map(|secure| {
+                let mut headers = HeaderMap::with_capacity(32);
+                config.edge.headers.apply(&mut headers, secure);
+                headers
+            }),
             edge: config.edge,
             identify: config.identify,
             timeouts: config.timeouts,
@@ -120,6 +127,14 @@ impl Snapshot {
             None => (Subject::address(address), self.limits.per_caller()),
         };
         self.limits.caller(&subject, limit, now_ms)
+    }
+
+    /// The headers that are on every answer.
+    pub(crate) fn headers(&self, secure: bool) -> HeaderMap {
+        let [plain, over_tls] = &self.headers;
+        let mut headers = if secure { over_tls.clone() } else { plain.clone() };
+        headers.reserve(12);
+        headers
     }
 
     /// The number of the next arrival.

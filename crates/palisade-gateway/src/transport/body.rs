@@ -20,7 +20,7 @@ use crate::upstream::Events;
 pub(crate) struct Body {
     content: Content,
     /// Closes when the body is dropped.
-    record: Option<OpenRecord>,
+    record: Option<Box<OpenRecord>>,
 }
 
 enum Content {
@@ -42,12 +42,12 @@ pub(crate) struct Stream {
 
 impl Body {
     /// A body that is all here.
-    pub(crate) const fn whole(bytes: Bytes, record: OpenRecord) -> Self {
+    pub(crate) const fn whole(bytes: Bytes, record: Box<OpenRecord>) -> Self {
         Self { content: Content::Whole(Some(bytes)), record: Some(record) }
     }
 
     /// A stream of events.
-    pub(crate) fn events(stream: Stream, record: OpenRecord) -> Self {
+    pub(crate) fn events(stream: Stream, record: Box<OpenRecord>) -> Self {
         Self { content: Content::Events(Box::new(stream)), record: Some(record) }
     }
 }
@@ -60,7 +60,7 @@ impl http_body::Body for Body {
         let this = self.get_mut();
         let polled = match &mut this.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
-            Content::Events(stream) => stream.poll(context, this.record.as_mut()),
+            Content::Events(stream) => stream.poll(context, this.record.as_deref_mut()),
         };
         if let (Poll::Ready(sent), Some(record)) = (&polled, &mut this.record) {
             match sent {

@@ -47,7 +47,7 @@ impl Chain {
         let before = self.hash;
         self.seal(out, |out| {
             let mut line = Line::open(out, "segment");
-            line.plain("time", now.rfc3339()).number("format", FORMAT).number("segment", segment);
+            line.time(now).number("format", FORMAT).number("segment", segment);
             line.text("node", node).hex("prev", &before);
         });
     }
@@ -55,7 +55,7 @@ impl Chain {
     /// Appends a line of our own about the journal itself.
     pub fn note(&mut self, now: Moment, note: &str, count: u64, out: &mut Vec<u8>) {
         self.seal(out, |out| {
-            Line::open(out, "note").plain("time", now.rfc3339()).text("note", note).number("count", count);
+            Line::open(out, "note").time(now).text("note", note).number("count", count);
         });
     }
 
@@ -63,7 +63,7 @@ impl Chain {
     pub fn recovered(&mut self, now: Moment, correlation: &str, out: &mut Vec<u8>) {
         self.seal(out, |out| {
             let mut line = Line::open(out, "recovered");
-            line.plain("time", now.rfc3339()).text("correlation", correlation);
+            line.time(now).text("correlation", correlation);
             line.text("decision", "allowed").text("outcome", "unknown");
         });
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::clock::Moment;
+
 /// Fields of an object under construction.
 #[derive(Debug)]
 pub(super) struct Line<'o> {
@@ -30,6 +32,15 @@ impl<'o> Line<'o> {
         self
     }
 
+    /// A word of our own: letters, digits and punctuation that need no escape.
+    pub(super) fn word(&mut self, name: &str, word: &str) -> &mut Self {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b'"');
+        self
+    }
+
     /// A text, where there is one.
     pub(super) fn maybe(&mut self, name: &str, text: Option<&str>) -> &mut Self {
         if let Some(text) = text {
@@ -45,6 +56,15 @@ impl<'o> Line<'o> {
         let mut plain = Plain(self.out);
         // Writing to memory does not fail.
         let _written = write!(plain, "{value}");
+        self.out.push(b'"');
+        self
+    }
+
+    /// The wall clock.
+    pub(super) fn time(&mut self, now: Moment) -> &mut Self {
+        self.name("time");
+        self.out.push(b'"');
+        self.out.extend_from_slice(&now.rfc3339().text());
         self.out.push(b'"');
         self
     }

@@ -3,10 +3,12 @@
 //! Every arrival has exactly one closing line. A call that is sent upstream has an intent line before it, so that after
 //! a crash it is known what may have been done. Arguments appear as their digest alone.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{Method, Uri};
 
 use super::line::Line;
 use crate::arrival::CorrelationId;
@@ -146,9 +148,9 @@ pub struct Record {
     pub duration_us: u64,
     /// Events of a stream.
     pub events: u64,
-    http: Box<str>,
-    path: Box<str>,
-    method: Option<Box<str>>,
+    http: Method,
+    path: Uri,
+    method: Option<Cow<'static, str>>,
     callers_correlation: Option<Box<str>>,
     decision: Option<Decision>,
     elements: Vec<Element>,
@@ -183,8 +185,8 @@ impl Record {
             http_status: 0,
             duration_us: 0,
             events: 0,
-            http: Box::default(),
-            path: Box::default(),
+            http: Method::default(),
+            path: Uri::default(),
             method: None,
             callers_correlation: None,
             decision: None,
@@ -193,9 +195,9 @@ impl Record {
     }
 
     /// The HTTP method and path; a query is not recorded, since it may hold what should not have been put there.
-    pub fn set_http(&mut self, method: &str, path: &str) {
-        self.http = bounded(method, 16).into();
-        self.path = bounded(path, PATH).into();
+    pub fn set_http(&mut self, method: &Method, target: &Uri) {
+        self.http = method.clone();
+        self.path = target.clone();
     }
 
     /// The caller's own correlation id, beside ours.
@@ -204,8 +206,8 @@ impl Record {
     }
 
     /// The MCP method.
-    pub fn set_method(&mut self, method: &str) {
-        self.method = Some(bounded(method, WORD).into());
+    pub fn set_method(&mut self, method: impl Into<Cow<'static, str>>) {
+        self.method = Some(method.into());
     }
 
     /// A stage refused. The first refusal counts: what follows from it is its consequence.
@@ -246,27 +248,27 @@ impl Record {
     /// The fields of the line that is written before the deed.
     pub fn write_intent(&self, now: Moment, out: &mut Vec<u8>) {
         let mut line = Line::open(out, "intent");
-        line.plain("time", now.rfc3339()).text("correlation", self.correlation.as_str());
+        line.time(now).word("correlation", self.correlation.as_str());
         self.write_call(&mut line);
     }
 
     /// The fields of the line that closes the arrival.
     pub fn write_closing(&self, now: Moment, out: &mut Vec<u8>) {
         let mut line = Line::open(out, "closing");
-        line.plain("time", now.rfc3339()).text("correlation", self.correlation.as_str());
-        line.text("class", self.class().word());
-        line.text("http", &self.http).text("path", &self.path);
+        line.time(now).word("correlation", self.correlation.as_str());
+        line.word("class", self.class().word());
+        line.text("http", self.http.as_str()).text("path", bounded(self.path.path(), PATH));
         self.write_call(&mut line);
         line.maybe("callers_correlation", self.callers_correlation.as_deref());
-        line.text("decision", if self.decision.is_some() { "refused" } else { "allowed" });
+        line.word("decision", if self.decision.is_some() { "refused" } else { "allowed" });
         if let Some(decision) = &self.decision {
-            line.text("stage", decision.stage).text("reason", decision.reason).text("code", decision.code);
+            line.word("stage", decision.stage).word("reason", decision.reason).word("code", decision.code);
             if let Some((event, severity)) = decision.event.map(Event::names) {
-                line.text("security_event", event).text("severity", severity);
+                line.word("security_event", event).word("severity", severity);
             }
             line.maybe("cause", decision.cause.as_deref());
         }
-        line.text("outcome", self.outcome.word());
+        line.word("outcome", self.outcome.word());
         if let Outcome::AnsweredWithError(code) = self.outcome {
             line.signed("error", code);
         }
@@ -284,9 +286,13 @@ impl Record {
         if let Some(peer) = self.peer.filter(|peer| self.client != Some(*peer)) {
             line.plain("peer", peer);
         }
-        line.maybe("principal", self.principal.as_deref()).maybe("auth", self.auth);
-        line.maybe("server", self.server.as_deref()).maybe("revision", self.revision);
-        line.maybe("method", self.method.as_deref());
+        line.maybe("principal", self.principal.as_deref()).maybe("server", self.server.as_deref());
+        for (name, word) in [("auth", self.auth), ("revision", self.revision), ("rule", self.rule)] {
+            if let Some(word) = word {
+                line.word(name, word);
+            }
+        }
+        line.maybe("method", self.method.as_deref().map(|method| bounded(method, WORD)));
         line.maybe("name", self.name.as_deref().map(|name| bounded(name, NAME)));
         // One JSON string or integer, bounded when the message was parsed.
         if let Some(id) = &self.rpc_id {
@@ -295,7 +301,6 @@ impl Record {
         if self.session {
             line.raw("session", b"true");
         }
-        line.maybe("rule", self.rule);
         if let Some(digest) = &self.args_digest {
             line.hex("args_sha256", digest);
         }
@@ -330,7 +335,7 @@ fn bounded(text: &str, longest: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Outcome, Record};
+    use super::{Class, Method, Outcome, Record, Uri};
     use crate::arrival::CorrelationId;
     use crate::clock::Moment;
     use crate::refusal::{Reason, Refusal};
@@ -348,7 +353,7 @@ mod tests {
     #[test]
     fn a_closing_line_says_everything() {
         let mut record = Record::new(CorrelationId::new(1, 2), NOW);
-        record.set_http("POST", "/mcp");
+        record.set_http(&Method::POST, &Uri::from_static("/mcp"));
         record.set_method("tools/call");
         record.name = Some("echo".into());
         record.principal = Some("key:ci".into());
@@ -383,7 +388,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut() {
         let mut record = Record::new(CorrelationId::new(1, 2), NOW);
-        record.set_http("POST", &"ü".repeat(1000));
+        record.set_http(&Method::POST, &format!("/{}", "x".repeat(1000)).parse().unwrap());
         record.set_callers_correlation(&"x".repeat(1000));
         let line = closing(&record);
         assert_eq!(line["path"].as_str().unwrap().len(), 256);

@@ -21,6 +21,7 @@ pub struct Envelope {
     pub outline: Outline,
     /// What it is.
     pub shape: Shape,
+    params: Option<u32>,
 }
 
 /// What a message is.
@@ -81,8 +82,8 @@ impl Envelope {
     }
 
     /// The index of `params`.
-    pub fn params(&self) -> Option<u32> {
-        self.outline.get(&self.bytes, None, "params").map(|(index, _)| index)
+    pub const fn params(&self) -> Option<u32> {
+        self.params
     }
 
     /// The member at `path` below `params`.
@@ -139,7 +140,8 @@ fn envelope(bytes: Bytes, outline: Outline) -> Result<Envelope, Refusal> {
         return Err(malformed("the message must be an object", ""));
     }
     let shape = shape(&bytes, &outline)?;
-    Ok(Envelope { bytes, outline, shape })
+    let params = outline.get(&bytes, None, "params").map(|(index, _)| index);
+    Ok(Envelope { bytes, outline, shape, params })
 }
 
 fn shape(text: &[u8], outline: &Outline) -> Result<Shape, Refusal> {
@@ -192,7 +194,12 @@ fn reject_lookalikes(envelope: &Envelope) -> Result<(), Refusal> {
     let among = |parent: Option<u32>, known: &[&str], pointer: &'static str| {
         for (_, member) in envelope.outline.children(parent) {
             let key = envelope.outline.key(&envelope.bytes, member);
-            if known.iter().any(|name| looks_like(key, name)) {
+            let lookalike = if key.is_ascii() {
+                known.iter().any(|name| key.len() == name.len() && in_other_case(key, name))
+            } else {
+                known.iter().any(|name| folds_to(key, name))
+            };
+            if lookalike {
                 return Err(malformed("a key differs from a reserved key only in case or look", pointer));
             }
         }
@@ -202,9 +209,14 @@ fn reject_lookalikes(envelope: &Envelope) -> Result<(), Refusal> {
     envelope.params().map_or(Ok(()), |params| among(Some(params), &PARAMS, "/params"))
 }
 
-/// Equal when case is folded, but not equal: `Method`, `paramſ` (U+017F folds to s), `toKen` with U+212A.
-fn looks_like(key: &[u8], known: &str) -> bool {
-    if key == known.as_bytes() || key.len() < known.len() || key.len() > known.len() * 3 {
+/// `Method`, but not `method`.
+fn in_other_case(key: &[u8], known: &str) -> bool {
+    key != known.as_bytes() && key.eq_ignore_ascii_case(known.as_bytes())
+}
+
+/// Equal when case is folded, with letters from elsewhere: `paramſ` (U+017F folds to s), `toKen` with U+212A.
+fn folds_to(key: &[u8], known: &str) -> bool {
+    if key.len() > known.len() * 3 {
         return false;
     }
     let Ok(key) = std::str::from_utf8(key) else { return false };

@@ -125,7 +125,9 @@ fn key_bytes<'a>(text: &'a [u8], decoded: &'a str, key: Key) -> &'a [u8] {
 /// Judges one document.
 pub fn scan(text: &[u8], bounds: Bounds) -> Result<Outline, Fault> {
     std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
-    let mut scan = Scan { text, at: 0, bounds, nodes: 0, keys: Vec::new(), decoded: String::new(), members: Vec::new() };
+    // Room for an ordinary message, so that it grows nothing.
+    let (keys, members) = (Vec::with_capacity(16), Vec::with_capacity(16));
+    let mut scan = Scan { text, at: 0, bounds, nodes: 0, keys, decoded: String::new(), members };
     scan.space();
     let start = scan.at;
     let root = scan.value(0, None, true)?;

@@ -1,0 +1,202 @@
+//! The built gateway as a process of its own: started, spoken to, stopped, and looked after.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::fd::OwnedFd;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::{Process, ends, pidfd};
+use super::{Journal, parts};
+
+/// What a gateway is started with.
+#[derive(Default)]
+pub(crate) struct Setup {
+    words: Vec<String>,
+    config: Option<String>,
+    command: Vec<String>,
+    environment: Vec<(String, String)>,
+    without_keys: bool,
+}
+
+impl Setup {
+    /// `palisade run`, with a server still to be named.
+    pub(crate) fn run() -> Self {
+        Self::default().word("run")
+    }
+
+    /// `palisade demo`
+    pub(crate) fn demo() -> Self {
+        Self::default().word("demo")
+    }
+
+    /// One more word on the command line.
+    pub(crate) fn word(mut self, word: impl Into<String>) -> Self {
+        self.words.push(word.into());
+        self
+    }
+
+    /// Guards the server at this address.
+    pub(crate) fn url(self, url: &str) -> Self {
+        self.word("--url").word(url)
+    }
+
+    /// Guards the server that this command starts.
+    pub(crate) fn command(mut self, command: &[&str]) -> Self {
+        self.command = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Writes a configuration file and passes it.
+    pub(crate) fn config(mut self, toml: impl Into<String>) -> Self {
+        self.config = Some(toml.into());
+        self
+    }
+
+    /// Sets a variable of the gateway's environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Passes no key file: the configuration or the environment holds the keys, or the test wants none.
+    pub(crate) fn without_keys(mut self) -> Self {
+        self.without_keys = true;
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(self) -> Gateway {
+        Gateway::start(self)
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    process: Process,
+    folder: Option<TempDir>,
+    address: SocketAddr,
+    mark: String,
+}
+
+/// A gateway that was stopped in order.
+pub(crate) struct Stopped {
+    /// Its journal, verified.
+    pub(crate) journal: Journal,
+    /// All that it wrote to standard error.
+    pub(crate) stderr: String,
+    /// Its folder, with the journal in `audit`.
+    pub(crate) folder: TempDir,
+}
+
+/// The variable by which the gateway's children are known.
+const MARK: &str = "PALISADE_TEST_MARK";
+
+/// How long children may outlive their gateway: the time that the kernel needs to end them.
+const AFTERLIFE: Duration = Duration::from_secs(5);
+
+impl Gateway {
+    /// The key that clients of the tests use, `caller` by name.
+    pub(crate) const KEY: &str = "kQ7vX2mN9pR4tW8yB3dF6hJ1lS5zC0gA";
+    /// The key of somebody else, `other` by name.
+    pub(crate) const OTHER_KEY: &str = "nT5bV8cX1zL4kJ7hG0fD3sA6pO9iU2yR";
+
+    fn start(setup: Setup) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mark = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        let process = Process::start(command(&setup, folder.path(), &mark));
+        let address = process.wait_for("listening on http://").parse().unwrap();
+        Self { process, folder: Some(folder), address, mark }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its MCP endpoint.
+    pub(crate) fn mcp(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// Its own folder; the journal is in `audit`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// The process.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Handles to the processes that it started, directly or not, that still live.
+    pub(crate) fn children(&self) -> Vec<OwnedFd> {
+        let mark = format!("{MARK}={}", self.mark);
+        let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let marked = ids.filter(|id: &u32| {
+            // What ends while we look is not there, or has no environment any more.
+            let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        });
+        marked.filter_map(pidfd).collect()
+    }
+
+    /// Stops it as an operator would, and checks that it ends in order, that no child is left, and its journal.
+    pub(crate) fn stop(mut self) -> Stopped {
+        self.end();
+        let folder = self.folder.take().unwrap();
+        let journal = Journal::verified(&folder.path().join("audit"));
+        Stopped { journal, stderr: self.process.stderr(), folder }
+    }
+
+    fn end(&mut self) {
+        let children = self.children();
+        self.process.signal(Signal::TERM);
+        let status = self.process.wait();
+        assert!(status.success(), "the gateway ended with {status}:\n{}", self.process.stderr());
+        let left = children.iter().filter(|child| !ends(child, AFTERLIFE)).count();
+        assert_eq!(left, 0, "children outlived the gateway");
+        assert!(self.children().is_empty(), "children were started while the gateway stopped, and outlived it");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Stopped already, or the test has failed: then the process is killed, and the first failure is told.
+        if self.folder.is_some() && !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+fn command(setup: &Setup, folder: &Path, mark: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    // No setting of the person who runs the tests gets in.
+    command.env_clear().current_dir(folder).env("PATH", parts::search_path()).env("HOME", folder);
+    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+    command.args(&setup.words).args(["--listen", "127.0.0.1:0", "--audit-dir"]).arg(folder.join("audit"));
+    if !setup.without_keys {
+        let keys = format!("caller {}\nother {}\n", Gateway::KEY, Gateway::OTHER_KEY);
+        command.arg("--api-key-file").arg(private_file(&folder.join("keys"), &keys));
+    }
+    if let Some(config) = &setup.config {
+        command.arg("--config").arg(private_file(&folder.join("palisade.toml"), config));
+    }
+    if !setup.command.is_empty() {
+        command.arg("--env").arg(format!("{MARK}={mark}")).arg("--").args(&setup.command);
+    }
+    command
+}
+
+/// Writes a file that nobody else can read, as keys must be kept.
+fn private_file<'p>(path: &'p Path, text: &str) -> &'p Path {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    path
+}
