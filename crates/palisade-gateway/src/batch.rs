@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 use palisade_guard::arrival::CorrelationId;
-use palisade_guard::message::{Envelope, Form};
+use palisade_guard::message::{self, Envelope, Form, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
 use palisade_guard::{authorize, validate};
@@ -38,6 +38,7 @@ pub(crate) async fn answer(
     envelopes: Vec<Envelope>,
 ) -> Result<Reply, Refusal> {
     passage.record.facts.set_method("batch");
+    passage.fact("parse", must_have_batches(caller, session.as_ref()))?;
     let mut judged = Vec::with_capacity(envelopes.len());
     for (place, envelope) in envelopes.into_iter().enumerate() {
         let asks = envelope.form() == Some(Form::Request);
@@ -76,6 +77,16 @@ pub(crate) async fn answer(
         return Ok(Reply::Mcp { answer: Answer::Accepted, handle: None });
     }
     Ok(Reply::Batch(Box::new(Gathered { mail, _tasks: tasks })))
+}
+
+/// An array in a revision without batches is refused whole: some servers would run it all the same.
+fn must_have_batches(caller: &Caller<'_>, session: Option<&Resumed>) -> Result<(), Refusal> {
+    let in_header = message::header_revision(caller.headers)?.and_then(Result::ok);
+    let revision = session.map(|session| session.revision).or(in_header).unwrap_or(Revision::ASSUMED);
+    if revision.has_batches() && in_header.is_none_or(|said| said == revision) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::NotAMessage).says("this protocol revision has no batches"))
 }
 
 /// The stages of one call, for one message of the batch. Each but the first, which the arrival itself stands for,

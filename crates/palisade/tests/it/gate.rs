@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The key that tests call with.
-pub(crate) const KEY: &str = "test-key-0123456789-0123456789-0123456789";
+pub(crate) const KEY: &str = "kZ8vQ2mN5xR7tY1wB4cD6fG9hJ3lP0sAu";
 
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -116,7 +116,9 @@ impl Gate {
         ];
         let given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let mut request = format!("{method} {path} HTTP/1.1\r\n");
-        for (name, value) in usual.iter().filter(|(name, _)| !given(name)).chain(headers.iter().filter(|(_, value)| !value.is_empty())) {
+        for (name, value) in
+            usual.iter().filter(|(name, _)| !given(name)).chain(headers.iter().filter(|(_, value)| !value.is_empty()))
+        {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
@@ -131,7 +133,8 @@ impl Gate {
         let answer = self.post(&[], body.as_bytes());
         assert_eq!(answer.status, 200, "{}", answer.text());
         let session = answer.header("mcp-session-id").expect("a session").to_owned();
-        let told = self.post(&[("Mcp-Session-Id", &session)], br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        let told =
+            self.post(&[("Mcp-Session-Id", &session)], br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         assert_eq!(told.status, 202, "{}", told.text());
         session
     }
@@ -188,7 +191,9 @@ pub(crate) fn signal(pid: u32, name: &str) {
 /// The built program with an environment in which nothing of ours is set.
 pub(crate) fn palisade() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
-    for name in ["MCP_API_KEYS", "API_KEY", "AUTH_TOKEN", "MCP_API_KEY_HASH", "ENVIRONMENT", "DISABLE_AUTH", "AUTH_MODE"] {
+    for name in
+        ["MCP_API_KEYS", "API_KEY", "AUTH_TOKEN", "MCP_API_KEY_HASH", "ENVIRONMENT", "DISABLE_AUTH", "AUTH_MODE"]
+    {
         command.env_remove(name);
     }
     command
@@ -233,7 +238,10 @@ impl Answer {
                 return answer;
             }
             match stream.read(&mut chunk) {
-                Ok(0) => return Self::parse(&bytes, true).unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(&bytes))),
+                Ok(0) => {
+                    return Self::parse(&bytes, true)
+                        .unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(&bytes)));
+                }
                 Ok(read) => bytes.extend_from_slice(&chunk[..read]),
                 Err(error) if bytes.is_empty() => panic!("no answer: {error}"),
                 Err(_) => return Self::parse(&bytes, true).expect("half an answer"),

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -67,7 +66,11 @@ impl Upstream {
 
     /// Bodies of all tool calls so far.
     pub(crate) fn calls(&self) -> Vec<Vec<u8>> {
-        self.requests().into_iter().filter(|request| request.method() == "tools/call").map(|request| request.body).collect()
+        self.requests()
+            .into_iter()
+            .filter(|request| request.method() == "tools/call")
+            .map(|request| request.body)
+            .collect()
     }
 }
 
@@ -94,16 +97,18 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let Some((name, value)) = header.trim_end().split_once(": ") else { break };
         headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { line: line.trim_end().to_owned(), headers, body })
+    Some(Request { headers, body })
 }
 
 /// An answer of JSON.
 pub(crate) fn json(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 /// The usual answer.
@@ -115,7 +120,9 @@ pub(crate) fn result(request: &Request) -> Vec<u8> {
     match body["method"].as_str() {
         Some("initialize") => {
             let revision = &body["params"]["protocolVersion"];
-            let result = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":{revision},"capabilities":{{}},"serverInfo":{{"name":"stub","version":"0"}}}}}}"#);
+            let result = format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"protocolVersion":{revision},"capabilities":{{}},"serverInfo":{{"name":"stub","version":"0"}}}}}}"#
+            );
             json("200 OK", "Mcp-Session-Id: upstream-session-1\r\n", &result)
         }
         Some("tools/list") => {

@@ -45,7 +45,8 @@ impl Process {
 
     /// What follows `prefix` on the first line of standard error that starts with it.
     pub(crate) fn wait_for(&self, prefix: &str) -> String {
-        let found = self.errors.wait(|lines| lines.iter().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned));
+        let found =
+            self.errors.wait(|lines| lines.iter().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned));
         found.unwrap_or_else(|| panic!("{} never wrote {prefix:?}; it wrote:\n{}", self.name, self.stderr()))
     }
 
