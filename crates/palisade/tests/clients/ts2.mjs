@@ -1,7 +1,7 @@
 // The official TypeScript SDK, version 2: every revision. The plan's mode is "legacy", "auto" or a revision to insist on.
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { asked, asks, notified, plan, visit } from "./visit.mjs";
+import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const mode = ["legacy", "auto"].includes(plan.mode) ? plan.mode : { pin: plan.mode };
 const capabilities = Object.fromEntries(plan.declares.map((name) => [name, {}]));
@@ -12,7 +12,10 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers } });
+const transport = new StreamableHTTPClientTransport(new URL(plan.url), {
+  requestInit: { headers },
+  fetch: countedFetch,
+});
 
 await visit({
   connect: () => client.connect(transport),

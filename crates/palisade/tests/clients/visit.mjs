@@ -3,7 +3,8 @@
 //
 // Plan:   {url, key, mode, declares: ["sampling", "elicitation"], steps: [...]}
 // Steps:  {call, arguments, progress, log} | {read: uri} | {prompt: name, arguments} | {level} | {await: notification}
-// Report: {revision, tools, steps: [{result} | {error}], notifications: [{method, params}], asked: [method], error}
+// Report: {revision, tools, steps: [{result} | {error}], notifications: [{method, params}], asked: [method], error,
+//          sent: requests, correlations: [the id that each response bore]}
 
 import { readFileSync } from "node:fs";
 
@@ -21,7 +22,18 @@ const PATIENCE_MS = 20_000;
 
 export const plan = JSON.parse(readFileSync(0, "utf8"));
 
-export const report = { revision: null, tools: null, steps: [], notifications: [], asked: [], error: null };
+export const report = {
+  revision: null, tools: null, steps: [], notifications: [], asked: [], error: null, sent: 0, correlations: [],
+};
+
+/** The platform's fetch, counted: by this a test knows what must stand in the gateway's journal. */
+export async function countedFetch(...request) {
+  report.sent += 1;
+  const response = await fetch(...request);
+  const correlation = response.headers.get("x-correlation-id");
+  if (correlation) report.correlations.push(correlation);
+  return response;
+}
 
 const waiting = [];
 

@@ -24,7 +24,8 @@ fn nothing_regresses_through_the_gateway() {
 }
 
 /// Limits that no suite reaches.
-const WIDE: &str = "[limits]\nper_caller_per_minute = 100000\naddress_ceiling_per_minute = 100000\n";
+const WIDE: &str =
+    "environment = \"development\"\n[limits]\nper_caller_per_minute = 100000\naddress_ceiling_per_minute = 100000\n";
 
 /// Runs the suite, which must be content.
 fn suite(arguments: &[&str]) {

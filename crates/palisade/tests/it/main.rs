@@ -1,13 +1,12 @@
-//! Drives the built program: raw bytes, official clients, real servers. One module for each capability.
+//! The built program, driven from outside: raw bytes, official clients, real servers. One module for each capability.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    reason = "a test ends at the first thing that is not there"
-)]
-
+mod children;
 mod conformance;
+mod differentials;
+mod edge;
+mod gate;
 mod harness;
+mod limits;
+mod production;
 mod real_clients;
+mod upstream;

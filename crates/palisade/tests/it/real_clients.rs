@@ -70,7 +70,7 @@ fn the_demo_serves_every_client() {
         assert!(report.text(3).contains("42"), "{client:?}: {}", report.text(3));
         reports.push(report);
     }
-    let journal = gateway.stop().journal;
+    let journal = gateway.stop();
     all_recorded(&journal, &reports);
     answered(&journal, "calculator", 2 * reports.len());
 }
@@ -87,7 +87,7 @@ fn server_requests_and_notifications_in_the_modern_era() {
     let stdio = Setup::run().command(&[fixture.to_str().unwrap(), "--stdio"]).start();
     for gateway in [http, stdio] {
         let reports: Vec<Report> = Client::MODERN.iter().map(|client| modern_notifications(&gateway, *client)).collect();
-        all_recorded(&gateway.stop().journal, &reports);
+        all_recorded(&gateway.stop(), &reports);
     }
 }
 
@@ -126,7 +126,7 @@ fn a_wrong_key_is_reported_as_such() {
             reports.push(report);
         }
     }
-    let journal = gateway.stop().journal;
+    let journal = gateway.stop();
     all_recorded(&journal, &reports);
     assert!(journal.closings().all(|line| line["status"] == 401 && line["stage"] == "authenticate"), "{journal}");
 }
@@ -164,7 +164,7 @@ fn everything(gateway: Gateway, clients: &[Client]) {
         assert_eq!(report.text(8), "Echo: still here", "{client:?}");
         reports.push(report);
     }
-    let journal = gateway.stop().journal;
+    let journal = gateway.stop();
     all_recorded(&journal, &reports);
     answered(&journal, "echo", 2 * clients.len());
     answered(&journal, "trigger-elicitation-request", clients.len());
@@ -191,7 +191,7 @@ fn time(clients: &[Client], revision: &str) {
         assert!(report.text(3).contains("21:00"), "{client:?}");
         reports.push(report);
     }
-    let journal = gateway.stop().journal;
+    let journal = gateway.stop();
     all_recorded(&journal, &reports);
     answered(&journal, "convert_time", 2 * clients.len());
 }
@@ -219,7 +219,7 @@ fn answered(journal: &Journal, tool: &str, times: usize) {
     let calls: Vec<_> = journal.closings_of("tools/call", tool).collect();
     assert_eq!(calls.len(), times, "{tool} was called {times} times: {journal}");
     for call in calls {
-        assert_eq!((&call["decision"], &call["principal"]), (&json!("allowed"), &json!("caller")), "{call}");
+        assert_eq!((&call["decision"], &call["principal"]), (&json!("allowed"), &json!("key:caller")), "{call}");
         assert!(["answered", "streamed"].contains(&call["outcome"].as_str().unwrap()), "{call}");
     }
 }

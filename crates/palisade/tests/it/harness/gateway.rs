@@ -21,8 +21,6 @@ pub(crate) struct Setup {
     words: Vec<String>,
     config: Option<String>,
     command: Vec<String>,
-    environment: Vec<(String, String)>,
-    without_keys: bool,
 }
 
 impl Setup {
@@ -59,18 +57,6 @@ impl Setup {
         self
     }
 
-    /// Sets a variable of the gateway's environment.
-    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Passes no key file: the configuration or the environment holds the keys, or the test wants none.
-    pub(crate) fn without_keys(mut self) -> Self {
-        self.without_keys = true;
-        self
-    }
-
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Gateway {
         Gateway::start(self)
@@ -85,16 +71,6 @@ pub(crate) struct Gateway {
     mark: String,
 }
 
-/// A gateway that was stopped in order.
-pub(crate) struct Stopped {
-    /// Its journal, verified.
-    pub(crate) journal: Journal,
-    /// All that it wrote to standard error.
-    pub(crate) stderr: String,
-    /// Its folder, with the journal in `audit`.
-    pub(crate) folder: TempDir,
-}
-
 /// The variable by which the gateway's children are known.
 const MARK: &str = "PALISADE_TEST_MARK";
 
@@ -104,8 +80,6 @@ const AFTERLIFE: Duration = Duration::from_secs(5);
 impl Gateway {
     /// The key that clients of the tests use, `caller` by name.
     pub(crate) const KEY: &str = "kQ7vX2mN9pR4tW8yB3dF6hJ1lS5zC0gA";
-    /// The key of somebody else, `other` by name.
-    pub(crate) const OTHER_KEY: &str = "nT5bV8cX1zL4kJ7hG0fD3sA6pO9iU2yR";
 
     fn start(setup: Setup) -> Self {
         let folder = TempDir::new().unwrap();
@@ -115,28 +89,13 @@ impl Gateway {
         Self { process, folder: Some(folder), address, mark }
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Its MCP endpoint.
     pub(crate) fn mcp(&self) -> String {
         format!("http://{}/mcp", self.address)
     }
 
-    /// Its own folder; the journal is in `audit`.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.as_ref().unwrap().path()
-    }
-
-    /// The process.
-    pub(crate) fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
     /// Handles to the processes that it started, directly or not, that still live.
-    pub(crate) fn children(&self) -> Vec<OwnedFd> {
+    fn children(&self) -> Vec<OwnedFd> {
         let mark = format!("{MARK}={}", self.mark);
         let ids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let marked = ids.filter(|id: &u32| {
@@ -147,12 +106,12 @@ impl Gateway {
         marked.filter_map(pidfd).collect()
     }
 
-    /// Stops it as an operator would, and checks that it ends in order, that no child is left, and its journal.
-    pub(crate) fn stop(mut self) -> Stopped {
+    /// Stops it as an operator would, and checks that it ends in order and that no child is left; gives its journal,
+    /// verified.
+    pub(crate) fn stop(mut self) -> Journal {
         self.end();
         let folder = self.folder.take().unwrap();
-        let journal = Journal::verified(&folder.path().join("audit"));
-        Stopped { journal, stderr: self.process.stderr(), folder }
+        Journal::verified(&folder.path().join("audit"))
     }
 
     fn end(&mut self) {
@@ -179,12 +138,9 @@ fn command(setup: &Setup, folder: &Path, mark: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
     // No setting of the person who runs the tests gets in.
     command.env_clear().current_dir(folder).env("PATH", parts::search_path()).env("HOME", folder);
-    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
     command.args(&setup.words).args(["--listen", "127.0.0.1:0", "--audit-dir"]).arg(folder.join("audit"));
-    if !setup.without_keys {
-        let keys = format!("caller {}\nother {}\n", Gateway::KEY, Gateway::OTHER_KEY);
-        command.arg("--api-key-file").arg(private_file(&folder.join("keys"), &keys));
-    }
+    let keys = format!("caller {}\n", Gateway::KEY);
+    command.arg("--api-key-file").arg(private_file(&folder.join("keys"), &keys));
     if let Some(config) = &setup.config {
         command.arg("--config").arg(private_file(&folder.join("palisade.toml"), config));
     }

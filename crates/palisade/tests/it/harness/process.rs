@@ -38,11 +38,6 @@ impl Process {
         Self { child, name, errors }
     }
 
-    /// The process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What follows `prefix` on the first line of standard error that starts with it.
     pub(crate) fn wait_for(&self, prefix: &str) -> String {
         let found =
