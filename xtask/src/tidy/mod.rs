@@ -2,6 +2,7 @@
 
 mod addresses;
 mod clocks;
+mod docs_name_tests;
 mod environment;
 mod folders;
 mod leftovers;
@@ -63,7 +64,7 @@ pub(crate) fn run(root: &Path) -> io::Result<bool> {
 type Rule = fn(&[Source]) -> Vec<Finding>;
 
 /// Every rule.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     module_doc::check,
     length::check,
     leftovers::check,
@@ -72,6 +73,7 @@ const RULES: [Rule; 9] = [
     environment::check,
     clocks::check,
     tests_name_requirements::check,
+    docs_name_tests::check,
     addresses::check,
 ];
 

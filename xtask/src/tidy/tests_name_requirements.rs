@@ -2,17 +2,20 @@
 //!
 //! 1. In `crates/palisade/tests/it`, which drives the built program, every test must.
 //! 2. Anywhere else a test may say nothing; what it says must exist.
-//! 3. Every requirement that this version claims has at least one test.
+//! 3. An attack may stand beside it, as `P-` and its id in docs/threat-model.md: `/// E1, P-D21: …`.
+//! 4. Every requirement that this version claims has at least one test.
 
 use super::{Finding, Source};
 use crate::requirements::{self, Since};
 
 const DRIVES_THE_PROGRAM: &str = "crates/palisade/tests/it/";
 const LIST: &str = "xtask/src/requirements.rs";
+const ATTACKS: &str = "docs/threat-model.md";
 
 pub(super) fn check(files: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut shown = Vec::new();
+    let attacks = files.iter().find(|source| source.path == ATTACKS).map_or("", |source| source.text.as_str());
     for source in files.iter().filter(|source| source.is_rust() && !source.path.starts_with("xtask/")) {
         let must = source.path.starts_with(DRIVES_THE_PROGRAM);
         for (line, doc) in tests(&source.text) {
@@ -21,8 +24,14 @@ pub(super) fn check(files: &[Source]) -> Vec<Finding> {
                 findings.push(Finding::at(source, line, "begins without the requirement it shows: `/// B2: …`"));
             }
             for id in ids {
-                if requirements::since(&id).is_none() {
-                    findings.push(Finding::at(source, line, format!("{id} is no requirement of {LIST}")));
+                let known = if id.starts_with(ATTACK) {
+                    attacks.contains(&format!("| {id} |"))
+                } else {
+                    requirements::since(&id).is_some()
+                };
+                if !known {
+                    let says = format!("{id} is no requirement of {LIST} and no attack (P-…) of {ATTACKS}");
+                    findings.push(Finding::at(source, line, says));
                 }
                 shown.push(id);
             }
@@ -65,8 +74,12 @@ fn ids(doc: &str) -> Vec<String> {
     if all { words.into_iter().map(str::to_owned).collect() } else { Vec::new() }
 }
 
-/// A capital letter and a number.
+/// What stands before the id of an attack.
+const ATTACK: &str = "P-";
+
+/// A capital letter and a number, of an attack with its mark.
 fn is_id(word: &str) -> bool {
+    let word = word.strip_prefix(ATTACK).unwrap_or(word);
     let (letter, number) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
     letter.chars().all(|ch| ch.is_ascii_uppercase()) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
@@ -97,6 +110,14 @@ mod tests {
         assert!(claims > 10);
         files.extend(file("crates/palisade/tests/it/a.rs", GOOD));
         assert_eq!(check(&files).len(), claims - 2);
+    }
+
+    #[test]
+    fn an_attack_must_be_in_the_threat_model() {
+        let mut files = file("crates/palisade/tests/it/a.rs", "/// E1, P-D21: x\n#[test]\nfn a() {}\n");
+        assert_eq!(check(&files).len(), 1);
+        files.extend(file("docs/threat-model.md", "| P-D21 | x |\n"));
+        assert!(check(&files).is_empty());
     }
 
     #[test]
