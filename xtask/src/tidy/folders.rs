@@ -75,13 +75,11 @@ fn paths<'t>(text: &'t str, above: &[String], found: &mut Vec<Vec<String>>) -> &
     if name != "self" {
         path.push(name.to_owned());
     }
-    match rest.strip_prefix("::") {
-        Some(below) => paths(below, &path, found),
-        None => {
-            found.push(path);
-            rest
-        }
+    if let Some(below) = rest.strip_prefix("::") {
+        return paths(below, &path, found);
     }
+    found.push(path);
+    rest
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod environment;
 mod folders;
 mod leftovers;
 mod length;
+mod links;
 mod module_doc;
 mod tests_name_requirements;
 mod world;
@@ -64,7 +65,7 @@ pub(crate) fn run(root: &Path) -> io::Result<bool> {
 type Rule = fn(&[Source]) -> Vec<Finding>;
 
 /// Every rule.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     module_doc::check,
     length::check,
     leftovers::check,
@@ -74,6 +75,7 @@ const RULES: [Rule; 10] = [
     clocks::check,
     tests_name_requirements::check,
     docs_name_tests::check,
+    links::check,
     addresses::check,
 ];
 
