@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::harness::{Gateway, Process, Setup, built, parts, search_path};
 
-/// A1: the project's own fixture is clean in four revisions and the tasks extension, and the gateway takes nothing away.
+/// A1, A3: the project's own fixture is clean in four revisions and the tasks extension, and the gateway takes nothing
+/// away from it.
 #[test]
 fn nothing_regresses_through_the_gateway() {
     let mut fixture = Command::new(built("palisade-fixture"));
@@ -13,13 +14,26 @@ fn nothing_regresses_through_the_gateway() {
     let fixture = Process::start(fixture);
     let url = fixture.wait_for("listening on ");
     let verdicts = tempfile::tempdir().unwrap();
+    let verdicts = verdicts.path().to_str().unwrap();
 
-    suite(&[&url, "--ext", "--save", verdicts.path().to_str().unwrap()]);
+    suite(&[&url, "--ext", "--save", verdicts]);
+    through(Setup::run().url(&url), &["--compare", verdicts]);
+}
 
+/// A1, A3: behind the gateway, the fixture over stdio is as clean as a server that speaks HTTP itself. Compared check by
+/// check it differs where the gateway is the one that speaks HTTP: it answers without a stream where no stream is needed.
+#[test]
+fn a_stdio_server_is_clean_through_the_gateway() {
+    let fixture = built("palisade-fixture");
+    through(Setup::run().command(&[fixture.to_str().unwrap(), "--stdio"]), &[]);
+}
+
+/// The suite through a gateway, in every revision and with the tasks extension.
+fn through(setup: Setup, arguments: &[&str]) {
     // The suite calls often from one address: what is tested here is the protocol, not the limits.
-    let gateway = Setup::run().url(&url).config(WIDE).start();
+    let gateway = setup.config(WIDE).start();
     let key = format!("Authorization: Bearer {}", Gateway::KEY);
-    suite(&[&gateway.mcp(), "-H", &key, "--ext", "--compare", verdicts.path().to_str().unwrap()]);
+    suite(&[&[gateway.mcp().as_str(), "-H", &key, "--ext"], arguments].concat());
     gateway.stop();
 }
 

@@ -1,5 +1,13 @@
 //! The built program, driven from outside: raw bytes, official clients, real servers. One module for each capability.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test ends at the first thing that is not there, and says what it saw"
+)]
+
 mod children;
 mod conformance;
 mod differentials;

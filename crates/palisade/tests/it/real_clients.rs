@@ -86,7 +86,8 @@ fn server_requests_and_notifications_in_the_modern_era() {
     let http = Setup::run().url(&url).start();
     let stdio = Setup::run().command(&[fixture.to_str().unwrap(), "--stdio"]).start();
     for gateway in [http, stdio] {
-        let reports: Vec<Report> = Client::MODERN.iter().map(|client| modern_notifications(&gateway, *client)).collect();
+        let reports: Vec<Report> =
+            Client::MODERN.iter().map(|client| modern_notifications(&gateway, *client)).collect();
         all_recorded(&gateway.stop(), &reports);
     }
 }
@@ -146,7 +147,10 @@ fn everything(gateway: Gateway, clients: &[Client]) {
             .call("trigger-sampling-request", &json!({"prompt": "say something"}))
             .call("trigger-elicitation-request", &json!({}))
             .call("no such tool!", &json!({}))
-            .call("echo", &json!({"message": "still here"}));
+            .call("echo", &json!({"message": "still here"}))
+            .step(json!({"level": "debug"}))
+            .step(json!({"prompt": "args-prompt", "arguments": {"city": "Oslo"}}))
+            .step(json!({"read": "demo://resource/dynamic/text/7"}));
         plan.declares = vec!["sampling", "elicitation"];
         let report = plan.visit(client);
         assert_eq!(report.error, None, "{client:?}");
@@ -162,6 +166,13 @@ fn everything(gateway: Gateway, clients: &[Client]) {
         assert_eq!(report.asked, ["sampling/createMessage", "elicitation/create"], "{client:?}");
         assert_eq!(report.error(7)["code"], -32602, "{client:?}: {}", report.steps[7]);
         assert_eq!(report.text(8), "Echo: still here", "{client:?}");
+        assert!(report.steps[9]["error"].is_null(), "{client:?}: {}", report.steps[9]);
+        assert!(report.steps[10].to_string().contains("Oslo"), "{client:?}: {}", report.steps[10]);
+        assert!(
+            report.steps[11].to_string().contains("demo://resource/dynamic/text/7"),
+            "{client:?}: {}",
+            report.steps[11]
+        );
         reports.push(report);
     }
     let journal = gateway.stop();

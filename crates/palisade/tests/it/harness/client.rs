@@ -103,16 +103,17 @@ impl Plan {
     fn drive(&mut self, program: impl AsRef<OsStr>, script: &str, mode: &'static str) -> Report {
         self.mode = mode;
         let mut command = Command::new(program);
-        command.arg(parts::script(script)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.arg(parts::script(script)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let plan = serde_json::to_vec(self).unwrap();
         child.stdin.take().unwrap().write_all(&plan).unwrap();
-        // Its report is one line of a few kilobytes, which a pipe holds until the client has ended.
+        // Its report is one line of a few kilobytes; a pipe holds that, and its complaints, until the client has ended.
         let ended = pidfd(child.id()).is_none_or(|process| ends(&process, 2 * PATIENCE));
         if !ended {
             child.kill().unwrap();
         }
         let output = child.wait_with_output().unwrap();
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
         assert!(ended, "{script} does not end; its report: {}", String::from_utf8_lossy(&output.stdout));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{script}: no report: {error}"))
     }
@@ -154,6 +155,7 @@ impl Report {
 pub(crate) fn all_recorded(journal: &Journal, reports: &[Report]) {
     let closed = journal.closed();
     let seen: Vec<&str> = reports.iter().flat_map(|report| &report.correlations).map(String::as_str).collect();
+    assert!(!seen.is_empty(), "no client saw a correlation id");
     let unique: HashSet<&str> = seen.iter().copied().collect();
     assert_eq!(unique.len(), seen.len(), "two answers bear one correlation id");
     let missing: Vec<_> = unique.difference(&closed).collect();

@@ -59,7 +59,7 @@ impl Setup {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Gateway {
-        Gateway::start(self)
+        Gateway::start(&self)
     }
 }
 
@@ -81,10 +81,10 @@ impl Gateway {
     /// The key that clients of the tests use, `caller` by name.
     pub(crate) const KEY: &str = "kQ7vX2mN9pR4tW8yB3dF6hJ1lS5zC0gA";
 
-    fn start(setup: Setup) -> Self {
+    fn start(setup: &Setup) -> Self {
         let folder = TempDir::new().unwrap();
         let mark = folder.path().file_name().unwrap().to_string_lossy().into_owned();
-        let process = Process::start(command(&setup, folder.path(), &mark));
+        let process = Process::start(command(setup, folder.path(), &mark));
         let address = process.wait_for("listening on http://").parse().unwrap();
         Self { process, folder: Some(folder), address, mark }
     }
@@ -138,7 +138,8 @@ fn command(setup: &Setup, folder: &Path, mark: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
     // No setting of the person who runs the tests gets in.
     command.env_clear().current_dir(folder).env("PATH", parts::search_path()).env("HOME", folder);
-    command.args(&setup.words).args(["--listen", "127.0.0.1:0", "--audit-dir"]).arg(folder.join("audit"));
+    command.args(&setup.words).args(["--listen", "127.0.0.1:0", "--log-format", "pretty"]);
+    command.arg("--audit-dir").arg(folder.join("audit"));
     let keys = format!("caller {}\n", Gateway::KEY);
     command.arg("--api-key-file").arg(private_file(&folder.join("keys"), &keys));
     if let Some(config) = &setup.config {

@@ -36,8 +36,7 @@ pub(super) fn visit(plan: &Plan) -> Report {
             Ok(Err(error)) => report.lock().error = Some(unconnected(&error)),
             Err(_) => report.lock().error = Some(json!({"message": "the Rust client does not end"})),
         }
-        let report = std::mem::take(&mut *report.lock());
-        report
+        std::mem::take(&mut *report.lock())
     })
 }
 
@@ -85,7 +84,9 @@ async fn take(client: &RunningService<RoleClient, Visitor>, step: &Value) -> Res
         return client.read_resource(ReadResourceRequestParams::new(uri)).await.map(shown);
     }
     if let Some(name) = word("prompt") {
-        return client.get_prompt(GetPromptRequestParams::new(name)).await.map(shown);
+        let mut params = GetPromptRequestParams::new(name);
+        params.arguments = step["arguments"].as_object().cloned();
+        return client.get_prompt(params).await.map(shown);
     }
     if let Some(level) = step.get("level") {
         let params = SetLevelRequestParams::new(serde_json::from_value(level.clone()).unwrap());
