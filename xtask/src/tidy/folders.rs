@@ -34,7 +34,7 @@ pub(super) fn check(files: &[Source]) -> Vec<Finding> {
             findings.push(Finding::whole(source, format!("{folder} has no row in xtask/src/tidy/folders.rs")));
             continue;
         };
-        for used in uses(&source.product()) {
+        for used in uses(&source.product(), depth(path)) {
             let mut fits = allowed.iter().chain([&folder]).map(|name| name.split("::"));
             let fits = fits.any(|name| {
                 used.iter().map(String::as_str).zip(name.clone()).all(|(a, b)| a == b) && used.len() >= name.count()
@@ -48,11 +48,18 @@ pub(super) fn check(files: &[Source]) -> Vec<Finding> {
     findings
 }
 
-/// Every path behind `crate::`, groups in braces taken apart.
-fn uses(code: &str) -> Vec<Vec<String>> {
+/// How many `super::` lead from a file to the crate's root.
+fn depth(path: &str) -> usize {
+    path.split('/').count() - usize::from(path.ends_with("/mod.rs"))
+}
+
+/// Every path behind `crate::`, or behind as many `super::` as lead there; groups in braces taken apart.
+fn uses(code: &str, depth: usize) -> Vec<Vec<String>> {
     let mut found = Vec::new();
-    for (at, mark) in code.match_indices("crate::") {
-        paths(code.get(at + mark.len()..).unwrap_or_default(), &[], &mut found);
+    for mark in ["crate::".to_owned(), "super::".repeat(depth)] {
+        for (at, mark) in code.match_indices(&mark) {
+            paths(code.get(at + mark.len()..).unwrap_or_default(), &[], &mut found);
+        }
     }
     found
 }
@@ -93,9 +100,10 @@ mod tests {
 
     #[test]
     fn groups_are_taken_apart() {
-        let joined = |code: &str| uses(code).iter().map(|path| path.join("::")).collect::<Vec<_>>();
+        let joined = |code: &str| uses(code, 2).iter().map(|path| path.join("::")).collect::<Vec<_>>();
         assert_eq!(joined("use crate::a::{self, b::{c, d}, e};"), ["a", "a::b::c", "a::b::d", "a::e"]);
         assert_eq!(joined("x(crate::a::b(1), crate::c);"), ["a::b", "c"]);
+        assert_eq!(joined("use super::super::a::b; use super::c;"), ["a::b"]);
         assert_eq!(joined("use crate::a::{\n    b,\n    c,\n};"), ["a::b", "a::c"]);
     }
 
@@ -107,6 +115,8 @@ mod tests {
         assert_eq!(count("validate/mod.rs", "use crate::{authorize::Permit, message::json};\n"), 0);
         assert_eq!(count("limit/mod.rs", "use crate::limit::window;\n"), 0);
         assert_eq!(count("refusal.rs", "use crate::message;\n"), 1);
+        assert_eq!(count("limit/mod.rs", "use super::authorize::call;\n"), 1);
+        assert_eq!(count("limit/window.rs", "use super::shard;\n"), 0);
     }
 
     #[test]
