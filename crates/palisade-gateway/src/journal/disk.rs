@@ -11,6 +11,8 @@ use super::Error;
 pub(super) trait Storage: Send {
     /// Makes a new, empty segment.
     fn create(&self, number: u64) -> io::Result<Box<dyn Segment>>;
+    /// Removes a segment that could not be begun.
+    fn discard(&self, number: u64);
     /// Sets space aside, if there is none set aside.
     fn reserve(&self) -> io::Result<()>;
     /// Gives the space set aside back, for the last words.
@@ -35,8 +37,13 @@ pub(super) struct Disk {
 
 const RESERVE: &str = "reserve";
 const RESERVED: usize = 256 * 1024;
-/// A symbolic link that somebody else put there is not followed (open(2), `O_NOFOLLOW`).
-const NO_FOLLOW: i32 = 0o400_000;
+/// A symbolic link that somebody else put there is not followed (open(2), `O_NOFOLLOW`, whose number depends on the
+/// processor).
+const NO_FOLLOW: i32 = if cfg!(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64")) {
+    0o100_000
+} else {
+    0o400_000
+};
 
 impl Disk {
     /// Makes the folder if need be, and takes it for this process.
@@ -55,14 +62,19 @@ impl Disk {
 /// Takes a folder; `None` when another process has it.
 pub(super) fn lock(dir: &Path) -> io::Result<Option<File>> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NO_FOLLOW);
-    let file = options.open(dir.join(".lock"))?;
+    let file = private().create(true).truncate(false).write(true).open(dir.join(".lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// How every file here is opened: for nobody else, and not through a link.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags(NO_FOLLOW);
+    options
 }
 
 /// A segment's name; names sort as their numbers do.
@@ -86,12 +98,16 @@ pub(super) fn segments(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 
 impl Storage for Disk {
     fn create(&self, number: u64) -> io::Result<Box<dyn Segment>> {
-        let mut options = OpenOptions::new();
-        options.create_new(true).append(true).mode(0o600).custom_flags(NO_FOLLOW);
-        let file = options.open(self.dir.join(name(number)))?;
+        let file = private().create_new(true).append(true).open(self.dir.join(name(number)))?;
         // The name itself must survive a power cut.
         File::open(&self.dir)?.sync_all()?;
         Ok(Box::new(file))
+    }
+
+    fn discard(&self, number: u64) {
+        if let Err(error) = std::fs::remove_file(self.dir.join(name(number))) {
+            tracing::debug!(%error, "a segment of the journal that could not be begun cannot be removed");
+        }
     }
 
     fn reserve(&self) -> io::Result<()> {
@@ -99,9 +115,9 @@ impl Storage for Disk {
         if path.metadata().is_ok_and(|found| usize::try_from(found.len()) == Ok(RESERVED)) {
             return Ok(());
         }
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(true).mode(0o600).custom_flags(NO_FOLLOW);
-        options.open(path)?.write_all(&vec![0; RESERVED])
+        let mut file = private().create(true).write(true).truncate(true).open(path)?;
+        // Synced, or a disk that gives out space late would seem to have some.
+        file.write_all(&vec![0; RESERVED]).and_then(|()| file.sync_all()).inspect_err(|_| self.release())
     }
 
     fn release(&self) {

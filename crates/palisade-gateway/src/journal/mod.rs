@@ -4,12 +4,15 @@
 //!    `durability = "strict"` when it was synced. What is written survives the death of this process; what is synced
 //!    survives the death of the machine, and happens every second otherwise.
 //! 2. A closing line is handed over and never waits: [`Journal::close`] is called from `Drop`.
-//! 3. When nothing can be written, intents are refused, so nothing is done unrecorded. Closing lines wait in memory; what
-//!    waits is bounded because nothing new is begun. Refusals beyond that bound are counted and the count is written.
-//! 4. After a failed write the segment is closed for good and a new one is begun, as soon as one can be.
+//! 3. When nothing can be written, or too much waits to be, intents are refused, so nothing is done unrecorded. Closing
+//!    lines wait in memory; what waits is bounded because nothing new is begun. Refusals beyond that bound are counted
+//!    and the count is written.
+//! 4. After a failed write the segment is closed for good and a new one is begun, as soon as one can be: see `outage`.
 
 mod disk;
 mod flusher;
+mod lines;
+mod outage;
 mod recover;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ use tokio::sync::Notify;
 
 use disk::{Disk, Storage};
 use flusher::Flusher;
+use lines::{Lines, Mark};
 pub use recover::{Recovered, VerifyError, verify};
 
 /// Where and how the journal is written.
@@ -74,7 +78,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Locked(dir) => write!(f, "{} is in use by another process; give each gateway its own folder", dir.display()),
+            Self::Locked(dir) => {
+                write!(f, "{} is in use by another process; give each gateway its own folder", dir.display())
+            }
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Broken(error) => {
                 write!(f, "the journal is not intact: {error}; keep the folder as evidence and start with another one")
@@ -112,10 +118,12 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Fields of lines, one after another; sealed into the chain when they are written.
-    bodies: Vec<u8>,
-    /// Where each body ends.
-    ends: Vec<usize>,
+    /// Handed over and not taken by the flusher.
+    lines: Lines,
+    /// Bytes that the flusher has taken and not written.
+    held: usize,
+    /// Intents whose closing line was not handed over.
+    open: usize,
     /// Lines handed over, written, synced.
     appended: u64,
     written: u64,
@@ -125,12 +133,14 @@ struct State {
     down: bool,
     /// Refusals that are only counted, because too much waits.
     uncounted: u64,
-    waiting: Vec<(u64, Waker)>,
+    waiting: Vec<(Wanted, Waker)>,
     closing: bool,
 }
 
-/// Bytes that may wait while writing fails, before refusals are only counted.
+/// Bytes that may wait to be written before intents are refused and refusals only counted.
 const BUFFERED: usize = 16 << 20;
+/// Intents that may be open at one time: a new segment names them all in its first line.
+const OPEN: usize = 65_536;
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -144,7 +154,7 @@ impl Journal {
         let disk = Disk::open(&config.dir)?;
         let recovered = recover::recover(&disk)?;
         let journal = Self::begin(&config, Box::new(disk), &recovered, clock)
-            .map_err(|error| Error::Io(config.dir.clone(), error))?;
+            .map_err(|error| Error::Io(config.dir, error))?;
         Ok((journal, recovered))
     }
 
@@ -163,41 +173,45 @@ impl Journal {
 
     /// Writes down what is about to be done.
     pub async fn intend(&self, record: &mut Record, now: Moment) -> Result<(), JournalDown> {
-        let (ticket, failures) = {
+        let wanted = {
             let mut state = self.shared.lock();
-            if state.down {
+            if state.down || state.buffered() > BUFFERED || state.open >= OPEN {
                 return Err(JournalDown);
             }
             record.intended = true;
-            (state.append(|out| record.write_intent(now, out)), state.failures)
+            state.open += 1;
+            state.append(Mark::Opens(record.correlation), |out| record.write_intent(now, out));
+            Wanted { ticket: state.appended, failures: state.failures, synced: self.shared.strict }
         };
         self.shared.work.notify_one();
-        Written { shared: &self.shared, ticket, failures, synced: self.shared.strict }.await
+        Written { shared: &self.shared, wanted }.await
     }
 
     /// Hands over the closing line of an arrival. Never waits, never fails.
     pub fn close(&self, record: &Record, now: Moment) {
         {
             let mut state = self.shared.lock();
-            if state.bodies.len() > BUFFERED && !record.intended {
+            if !record.intended && state.buffered() > BUFFERED {
                 state.uncounted += 1;
                 return;
             }
-            state.append(|out| record.write_closing(now, out));
+            let mark = if record.intended { Mark::Closes(record.correlation) } else { Mark::Stands };
+            state.open = state.open.saturating_sub(usize::from(record.intended));
+            state.append(mark, |out| record.write_closing(now, out));
         }
         self.shared.work.notify_one();
     }
 
     /// Waits until all that was handed over is written and synced, or cannot be.
     pub async fn flush(&self) {
-        let (ticket, failures) = {
+        let wanted = {
             let mut state = self.shared.lock();
             state.closing = true;
-            (state.appended, state.failures)
+            Wanted { ticket: state.appended, failures: state.failures, synced: true }
         };
         self.shared.work.notify_one();
         // There is nobody left to tell that the last lines could not be written; the log was told.
-        let _told_to_the_log = Written { shared: &self.shared, ticket, failures, synced: true }.await;
+        let _told_to_the_log = Written { shared: &self.shared, wanted }.await;
     }
 
     /// Whether writing fails now.
@@ -208,34 +222,55 @@ impl Journal {
     /// How the journal fares.
     pub fn status(&self) -> Status {
         let state = self.shared.lock();
-        Status { records: state.appended, buffered_bytes: state.bodies.len(), down: state.down }
+        Status { records: state.appended, buffered_bytes: state.buffered(), down: state.down }
     }
 }
 
 impl State {
-    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
-        write(&mut self.bodies);
-        self.ends.push(self.bodies.len());
+    fn append(&mut self, mark: Mark, write: impl FnOnce(&mut Vec<u8>)) {
+        self.lines.push(mark, write);
         self.appended += 1;
-        self.appended
     }
 
-    /// Wakes everybody who waits for what is done now, or all when writing fails.
-    fn wake(&mut self, strict: bool) {
-        let done = if strict { self.synced } else { self.written };
-        let all = self.down || self.closing;
-        for (_, waker) in self.waiting.extract_if(.., |(ticket, _)| all || *ticket <= done) {
-            waker.wake();
+    fn buffered(&self) -> usize {
+        self.lines.bytes() + self.held
+    }
+
+    /// Whether what is wanted was done, or cannot be; `None` while it may be.
+    fn judge(&self, wanted: Wanted) -> Option<Result<(), JournalDown>> {
+        // First of all: a line that was written, and is in doubt since, is not done.
+        if self.failures != wanted.failures || (self.down && wanted.synced) {
+            return Some(Err(JournalDown));
+        }
+        let done = if wanted.synced { self.synced } else { self.written };
+        (done >= wanted.ticket).then_some(Ok(()))
+    }
+
+    /// Wakes everybody who need not wait any longer.
+    fn wake(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for (wanted, waker) in waiting {
+            if self.judge(wanted).is_some() {
+                waker.wake();
+            } else {
+                self.waiting.push((wanted, waker));
+            }
         }
     }
+}
+
+/// A line that somebody waits for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    ticket: u64,
+    failures: u64,
+    synced: bool,
 }
 
 /// Done when a line was written or synced, or when writing failed in between.
 struct Written<'s> {
     shared: &'s Shared,
-    ticket: u64,
-    failures: u64,
-    synced: bool,
+    wanted: Wanted,
 }
 
 impl Future for Written<'_> {
@@ -243,14 +278,10 @@ impl Future for Written<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.shared.lock();
-        let done = if self.synced { state.synced } else { state.written };
-        if done >= self.ticket {
-            return Poll::Ready(Ok(()));
+        if let Some(judged) = state.judge(self.wanted) {
+            return Poll::Ready(judged);
         }
-        if state.failures != self.failures || (state.down && self.synced) {
-            return Poll::Ready(Err(JournalDown));
-        }
-        state.waiting.push((self.ticket, context.waker().clone()));
+        state.waiting.push((self.wanted, context.waker().clone()));
         Poll::Pending
     }
 }

@@ -1,9 +1,8 @@
 //! What a crash leaves: half a line, and intents without a closing line. And the check of a whole journal.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use palisade_guard::audit::chain::Chain;
@@ -51,8 +50,8 @@ impl fmt::Display for VerifyError {
     }
 }
 
-/// A line longer than this is no line of ours.
-const LINE: u64 = 1 << 20;
+/// A line longer than this is no line of ours: the first line of a segment may name 65,536 open arrivals.
+const LINE: u64 = 4 << 20;
 
 /// Checks every segment of a folder.
 pub fn verify(dir: &Path) -> Result<Report, VerifyError> {
@@ -62,26 +61,31 @@ pub fn verify(dir: &Path) -> Result<Report, VerifyError> {
     }
     let mut verifier = Verifier::default();
     for (_, path) in &segments {
-        read(path, &mut verifier)?;
+        read(path, &mut verifier, &mut 0)?;
     }
     Ok(verifier.report())
 }
 
-/// Checks the end of a journal (its last two segments: what is open can be older than the last) and cuts half a line.
+/// Checks the last segment, which names what was open before it, and cuts half a line. A segment whose first line was
+/// never written whole is no segment: the one before it is the last.
 pub(super) fn recover(disk: &Disk) -> Result<Recovered, Error> {
     let dir = disk.dir();
-    let segments = disk::segments(dir).map_err(|error| Error::Io(dir.to_owned(), error))?;
-    let mut verifier = Verifier::default();
+    let mut segments = disk::segments(dir).map_err(|error| Error::Io(dir.to_owned(), error))?;
     let mut torn_bytes = 0;
-    let tail = segments.get(segments.len().saturating_sub(2)..).unwrap_or_default();
-    for (_, path) in tail {
-        match read(path, &mut verifier) {
-            Ok(()) => {}
-            Err(VerifyError::Finding(Finding { fault: Fault::Torn, .. })) if tail.last().is_some_and(|(_, last)| last == path) => {
-                torn_bytes = cut(path).map_err(|error| Error::Io(path.clone(), error))?;
-            }
+    let mut verifier = Verifier::of_the_end();
+    while let Some((_, path)) = segments.last() {
+        let mut whole = 0;
+        match read(path, &mut verifier, &mut whole) {
+            Ok(()) => break,
+            Err(VerifyError::Finding(Finding { fault: Fault::Torn | Fault::Empty, .. })) => {}
             Err(error) => return Err(Error::Broken(error)),
         }
+        torn_bytes += cut(path, whole).map_err(|error| Error::Io(path.clone(), error))?;
+        if whole > 0 {
+            break;
+        }
+        verifier = Verifier::of_the_end();
+        segments.pop();
     }
     Ok(Recovered {
         torn_bytes,
@@ -91,7 +95,8 @@ pub(super) fn recover(disk: &Disk) -> Result<Recovered, Error> {
     })
 }
 
-fn read(path: &Path, verifier: &mut Verifier) -> Result<(), VerifyError> {
+/// Has a segment checked. `whole` becomes the length of its sound lines.
+fn read(path: &Path, verifier: &mut Verifier, whole: &mut u64) -> Result<(), VerifyError> {
     let failed = |error| VerifyError::Io(path.to_owned(), error);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut lines = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
@@ -101,25 +106,31 @@ fn read(path: &Path, verifier: &mut Verifier) -> Result<(), VerifyError> {
     loop {
         line.clear();
         number += 1;
-        if lines.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            return Ok(());
+        let length = lines.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(failed)?;
+        if length == 0 {
+            return verifier.end_segment(&name).map_err(VerifyError::Finding);
         }
         verifier.line(&name, number, &line).map_err(VerifyError::Finding)?;
+        *whole += u64::try_from(length).unwrap_or(0);
     }
 }
 
-/// Moves a half-written last line into a file of its own, and cuts it off.
-fn cut(path: &Path) -> io::Result<u64> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let torn = text.get(whole..).unwrap_or_default();
-    let kept = path.with_extension("torn");
-    OpenOptions::new().create(true).append(true).mode(0o600).open(kept)?.write_all(torn)?;
-    let (length, cut) = (u64::try_from(whole).unwrap_or(0), u64::try_from(torn.len()).unwrap_or(0));
-    file.set_len(length)?;
-    file.seek(SeekFrom::Start(length))?;
-    file.sync_all()?;
-    Ok(cut)
+/// Moves what stands behind the last whole line into a file of its own and cuts it off; without a whole line the segment
+/// is removed. Says how many bytes that were.
+fn cut(path: &Path, whole: u64) -> io::Result<u64> {
+    let mut file = disk::private().read(true).write(true).open(path)?;
+    let torn = file.metadata()?.len().saturating_sub(whole);
+    if torn > 0 {
+        file.seek(SeekFrom::Start(whole))?;
+        let mut kept = disk::private().create(true).append(true).open(path.with_extension("torn"))?;
+        io::copy(&mut file, &mut kept)?;
+        kept.sync_all()?;
+    }
+    if whole == 0 {
+        std::fs::remove_file(path)?;
+    } else {
+        file.set_len(whole)?;
+        file.sync_all()?;
+    }
+    Ok(torn)
 }

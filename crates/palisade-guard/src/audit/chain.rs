@@ -1,7 +1,7 @@
 //! The chain: each line carries a hash over itself and the line before.
 //!
 //! `hash = SHA-256(hash before ‖ bytes of this line up to its hash field)`. The first line of a segment names the hash
-//! it goes on from, so that a segment can be checked by itself.
+//! it goes on from and the arrivals that are open, so that a segment can be checked, and closed, by itself.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -42,13 +42,23 @@ impl Chain {
         out.extend_from_slice(LINE_END);
     }
 
-    /// Appends the first line of a segment.
-    pub fn begin_segment(&mut self, segment: u64, node: &str, now: Moment, out: &mut Vec<u8>) {
+    /// Appends the first line of a segment. `open` are the arrivals whose intents stand in earlier segments and whose
+    /// closing lines do not: without them, a crash long after would leave them open for good.
+    pub fn begin_segment<'a>(
+        &mut self,
+        segment: u64,
+        node: &str,
+        open: impl IntoIterator<Item = &'a str>,
+        now: Moment,
+        out: &mut Vec<u8>,
+    ) {
         let before = self.hash;
+        let mut open: Vec<_> = open.into_iter().collect();
+        open.sort_unstable();
         self.seal(out, |out| {
             let mut line = Line::open(out, "segment");
             line.time(now).number("format", FORMAT).number("segment", segment);
-            line.text("node", node).hex("prev", &before);
+            line.text("node", node).hex("prev", &before).texts("open", &open);
         });
     }
 

@@ -69,6 +69,20 @@ impl<'o> Line<'o> {
         self
     }
 
+    /// Texts, where there are any.
+    pub(super) fn texts(&mut self, name: &str, texts: &[&str]) -> &mut Self {
+        if texts.is_empty() {
+            return self;
+        }
+        self.name(name);
+        for (place, text) in texts.iter().enumerate() {
+            self.out.push(if place == 0 { b'[' } else { b',' });
+            escape(self.out, text);
+        }
+        self.out.push(b']');
+        self
+    }
+
     /// A number.
     pub(super) fn number(&mut self, name: &str, number: u64) -> &mut Self {
         self.name(name);

@@ -103,6 +103,7 @@ struct Element {
     method: Box<str>,
     name: Option<Arc<str>>,
     refused: Option<&'static str>,
+    event: Option<Event>,
 }
 
 /// The facts of one arrival.
@@ -232,17 +233,27 @@ impl Record {
             method: message.and_then(Message::method_name).map_or("", |method| bounded(method, WORD)).into(),
             name: message.and_then(Message::target).cloned(),
             refused: judged.as_ref().err().map(|refusal| refusal.reason().row().name),
+            event: judged.as_ref().err().and_then(|refusal| refusal.reason().row().event),
         });
     }
 
-    /// How long the record is kept.
+    /// How long the record is kept. A batch with a refused message is kept as that refusal is; one that does more than
+    /// call tools, as what is kept longer.
     pub fn class(&self) -> Class {
-        match self.decision.as_ref().and_then(|decision| decision.event) {
+        let refused = self.decision.as_ref().and_then(|decision| decision.event);
+        match refused.or_else(|| self.elements.iter().find_map(|element| element.event)) {
             Some(Event::AuthFailure) => Class::AuthEvents,
             Some(_) => Class::SecurityEvents,
-            None if self.method.as_deref() == Some("tools/call") => Class::ToolExecution,
+            None if self.calls_only_tools() => Class::ToolExecution,
             None => Class::DataAccess,
         }
+    }
+
+    fn calls_only_tools(&self) -> bool {
+        if self.elements.is_empty() {
+            return self.method.as_deref() == Some("tools/call");
+        }
+        self.elements.iter().all(|element| &*element.method == "tools/call")
     }
 
     /// The fields of the line that is written before the deed.
@@ -366,10 +377,16 @@ mod tests {
         let line = closing(&record);
         assert_eq!(line["time"], "2026-07-28T09:30:00.123Z");
         assert_eq!(line["class"], "tool_execution");
-        assert_eq!((&line["decision"], &line["outcome"], &line["error"]), (&"allowed".into(), &"answered_with_error".into(), &(-32602).into()));
+        assert_eq!(
+            (&line["decision"], &line["outcome"], &line["error"]),
+            (&"allowed".into(), &"answered_with_error".into(), &(-32602).into())
+        );
         assert_eq!((&line["client"], &line["peer"]), (&"192.0.2.7".into(), &"10.0.0.1".into()));
         assert_eq!(line["args_sha256"], "ab".repeat(32));
-        assert_eq!((&line["duration_us"], &line["bytes_in"], &line["bytes_out"]), (&1500.into(), &10.into(), &20.into()));
+        assert_eq!(
+            (&line["duration_us"], &line["bytes_in"], &line["bytes_out"]),
+            (&1500.into(), &10.into(), &20.into())
+        );
     }
 
     /// G2, G6: the class follows from what was refused; the first refusal counts.
@@ -380,8 +397,25 @@ mod tests {
         record.refuse("authenticate", &Refusal::new(Reason::Unauthenticated).because("unknown key"));
         record.refuse("reply", &Refusal::new(Reason::Internal));
         let line = closing(&record);
-        assert_eq!((&line["class"], &line["stage"], &line["reason"]), (&"auth_events".into(), &"authenticate".into(), &"Unauthenticated".into()));
-        assert_eq!((&line["security_event"], &line["severity"], &line["cause"]), (&"auth_failure".into(), &"high".into(), &"unknown key".into()));
+        assert_eq!(
+            (&line["class"], &line["stage"], &line["reason"]),
+            (&"auth_events".into(), &"authenticate".into(), &"Unauthenticated".into())
+        );
+        assert_eq!(
+            (&line["security_event"], &line["severity"], &line["cause"]),
+            (&"auth_failure".into(), &"high".into(), &"unknown key".into())
+        );
+    }
+
+    /// G2: a batch is classed by its messages, since nobody refused it as a whole.
+    #[test]
+    fn a_batch_is_kept_as_its_refused_messages_are() {
+        let mut record = Record::new(CorrelationId::new(1, 2), NOW);
+        record.set_method("batch");
+        record.element(&Ok(None));
+        assert_eq!(record.class(), Class::DataAccess);
+        record.element(&Err(Refusal::new(Reason::InvalidParams)));
+        assert_eq!(record.class(), Class::SecurityEvents);
     }
 
     /// G1: what callers write is bounded.

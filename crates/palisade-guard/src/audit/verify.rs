@@ -4,8 +4,8 @@
 //! closing line for an arrival is found within that distance.
 //!
 //! # Caveat
-//! Whoever can write the whole journal can also chain it anew. That is found only against a copy of the head hash
-//! kept elsewhere.
+//! Whoever can write the whole journal can also chain it anew, or take whole lines off its end. That is found only
+//! against a copy of the head hash kept elsewhere.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -43,6 +43,15 @@ pub enum Fault {
     },
     /// A segment does not begin with a segment line that goes on from the one before.
     Segment,
+    /// A segment has no line at all: it was emptied, or the process stopped before it wrote the first one.
+    Empty,
+    /// The journal does not begin at its beginning: its oldest segments were removed.
+    Beginning {
+        /// The number of the first line there is.
+        first: u64,
+    },
+    /// A segment names other open arrivals than the lines before it leave open.
+    Open,
     /// An arrival has two closing lines.
     ClosedTwice,
     /// A format this version does not know.
@@ -60,6 +69,11 @@ impl fmt::Display for Finding {
                 write!(f, "line number {found} where {expected} should stand: lines were removed, added or reordered")
             }
             Fault::Segment => f.write_str("the segment does not go on from the one before it"),
+            Fault::Empty => f.write_str("the segment is empty: its lines were removed, or none was ever written"),
+            Fault::Beginning { first } => {
+                write!(f, "the journal begins with line number {first}: everything before it was removed")
+            }
+            Fault::Open => f.write_str("the segment names other open arrivals than the lines before it leave open"),
             Fault::ClosedTwice => f.write_str("this arrival was closed before"),
             Fault::Format(format) => write!(f, "format {format} is not known to this version"),
         }
@@ -91,7 +105,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { segments, lines, arrivals, open, first, last, head } = self;
         let time = |time: &Option<String>| time.clone().unwrap_or_else(|| "never".into());
-        writeln!(f, "The journal is intact: {lines} lines in {segments} segments, {arrivals} arrivals closed, {open} open.")?;
+        writeln!(
+            f,
+            "The journal is intact: {lines} lines in {segments} segments, {arrivals} arrivals closed, {open} open."
+        )?;
         writeln!(f, "From {} to {}.", time(first), time(last))?;
         f.write_str("Head ")?;
         head.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -106,6 +123,8 @@ struct Fields<'l> {
     correlation: Option<&'l str>,
     format: Option<u64>,
     prev: Option<&'l str>,
+    #[serde(borrow, default)]
+    open: Vec<&'l str>,
     hash: &'l str,
 }
 
@@ -118,16 +137,30 @@ pub struct Verifier {
     closed_order: VecDeque<Box<str>>,
     report: Report,
     at_segment_start: bool,
+    may_begin_anywhere: bool,
 }
 
 /// Closed arrivals whose names are compared.
 const REMEMBERED: usize = 65_536;
 
 impl Verifier {
+    /// Checks the end of a journal by itself: the first segment it sees says what it goes on from, and what is open.
+    pub fn of_the_end() -> Self {
+        Self { may_begin_anywhere: true, ..Self::default() }
+    }
+
     /// A new file begins.
-    pub fn begin_segment(&mut self) {
+    pub const fn begin_segment(&mut self) {
         self.at_segment_start = true;
         self.report.segments += 1;
+    }
+
+    /// The file ends.
+    pub fn end_segment(&mut self, segment: &str) -> Result<(), Finding> {
+        if self.at_segment_start {
+            return Err(Finding { segment: segment.to_owned(), line: 1, fault: Fault::Empty });
+        }
+        Ok(())
     }
 
     /// Checks one line, its end included.
@@ -178,10 +211,22 @@ impl Verifier {
             return Err(Fault::Format(format));
         }
         let prev = fields.prev.and_then(unhex).ok_or(Fault::Segment)?;
-        // The oldest segment there is may go on from ones that were pruned.
-        let chain = *self.chain.get_or_insert(Chain { sequence: fields.seq, hash: prev });
-        if chain.hash != prev {
-            return Err(Fault::Segment);
+        match self.chain {
+            Some(chain) if chain.hash != prev => return Err(Fault::Segment),
+            Some(_) => {
+                let same = fields.open.len() == self.open.len() && fields.open.iter().all(|id| self.open.contains(*id));
+                if !same {
+                    return Err(Fault::Open);
+                }
+            }
+            None => {
+                let chain = Chain { sequence: fields.seq, hash: prev };
+                if chain != Chain::GENESIS && !self.may_begin_anywhere {
+                    return Err(Fault::Beginning { first: fields.seq });
+                }
+                self.chain = Some(chain);
+                self.open = fields.open.iter().map(|id| Box::from(*id)).collect();
+            }
         }
         self.at_segment_start = false;
         Ok(())
