@@ -202,6 +202,11 @@ fn time(clients: &[Client], revision: &str) {
         assert!(report.text(3).contains("21:00"), "{client:?}");
         reports.push(report);
     }
+    if revision == "2026-07-28" {
+        assert!(gateway.has_children(), "one child serves everybody, and stays");
+    } else {
+        gateway.must_lose_its_children();
+    }
     let journal = gateway.stop();
     all_recorded(&journal, &reports);
     answered(&journal, "convert_time", 2 * clients.len());

@@ -74,7 +74,7 @@ pub(crate) struct Gateway {
 /// The variable by which the gateway's children are known.
 const MARK: &str = "PALISADE_TEST_MARK";
 
-/// How long children may outlive their gateway: the time that the kernel needs to end them.
+/// How long children may outlive their session or their gateway: they need a moment to end.
 const AFTERLIFE: Duration = Duration::from_secs(5);
 
 impl Gateway {
@@ -92,6 +92,17 @@ impl Gateway {
     /// Its MCP endpoint.
     pub(crate) fn mcp(&self) -> String {
         format!("http://{}/mcp", self.address)
+    }
+
+    /// Whether a process that it started lives, or one that such a process started.
+    pub(crate) fn has_children(&self) -> bool {
+        !self.children().is_empty()
+    }
+
+    /// Checks that every such process ends while the gateway runs: their sessions are over.
+    pub(crate) fn must_lose_its_children(&self) {
+        let left = self.children().iter().filter(|child| !ends(child, AFTERLIFE)).count();
+        assert_eq!(left, 0, "children outlived their sessions");
     }
 
     /// Handles to the processes that it started, directly or not, that still live.
