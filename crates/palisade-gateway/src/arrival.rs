@@ -132,7 +132,7 @@ pub(crate) fn without_body(
     if *method == Method::DELETE {
         return if session.is_some() { Ok(Call::End) } else { Err(Refusal::new(Reason::SessionMissing)) };
     }
-    let after = headers::single(headers, "last-event-id")?;
+    let after = headers::single(headers, &headers::LAST_EVENT)?;
     let after = after.map(|value| value.to_str().map(Box::from)).transpose();
     let after = after.map_err(|_| Refusal::new(Reason::InvalidParams).at("Last-Event-ID"))?;
     Ok(Call::Stream { after })

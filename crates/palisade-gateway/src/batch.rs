@@ -52,7 +52,7 @@ pub(crate) async fn answer(
     {
         return passage.fact("parse", Err(refusal.clone()));
     }
-    let intended = gate.journal.intend(&mut passage.record.facts, time::now()).await;
+    let intended = gate.journal.intend(&mut passage.record.facts, passage.now).await;
     let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
     passage.fact("intend", intended.map_err(unrecorded))?;
 

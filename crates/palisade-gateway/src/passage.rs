@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use palisade_guard::arrival::CorrelationId;
 use palisade_guard::audit::record::Record;
 use palisade_guard::authenticate::{Keys, Principal};
@@ -21,6 +21,9 @@ use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::http::Arrival;
+
+/// Ours on every answer; theirs is noted beside it.
+pub(crate) static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// One arrival under way.
 pub(crate) struct Passage {
@@ -83,15 +86,16 @@ fn method_word(message: &Message) -> Cow<'static, str> {
 impl Passage {
     /// Opens the record, before anything can refuse.
     pub(crate) fn open(gate: &Arc<Snapshot>, arrival: &Arrival) -> Self {
-        let now = time::now();
+        let started = time::instant();
+        let now = time::at(started);
         let mut facts = Record::new(CorrelationId::new(gate.correlation_prefix, gate.next_arrival()), now);
         facts.peer = Some(arrival.peer.ip().to_canonical());
         facts.set_http(&arrival.head.method, &arrival.head.uri);
-        if let Some(theirs) = arrival.head.headers.get("x-correlation-id").and_then(|value| value.to_str().ok()) {
+        if let Some(theirs) = arrival.head.headers.get(&CORRELATION).and_then(|value| value.to_str().ok()) {
             facts.set_callers_correlation(theirs);
         }
         Self {
-            record: Box::new(OpenRecord::open(gate, facts)),
+            record: Box::new(OpenRecord::open(gate, facts, started)),
             now,
             speaks: Speaks::Rest,
             origin: None,

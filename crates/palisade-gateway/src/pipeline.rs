@@ -1,6 +1,8 @@
 //! The life of one call, top to bottom. Every request ends up here, in this order and no other.
 //! Why each stage stands where it stands: docs/ordering.md.
 //!
+//! Boxed are the futures that a common call does not need: a call's own future is made anew for each call, and moved.
+//!
 //! Skipping a stage does not compile: `authorize` takes the `Principal` that only `authenticate` makes, `validate` takes
 //! the `Permit` that only `authorize` makes, and `forward` takes the `Vetted` that only `validate` makes.
 
@@ -23,9 +25,9 @@ use crate::reply::{self, Reply};
 use crate::route::{self, Route};
 use crate::session::{self, Resumed};
 use crate::snapshot::Snapshot;
-use crate::time;
 use crate::transport::body::Body;
 use crate::transport::http::Arrival;
+use crate::upstream::catalog::Catalog;
 use crate::upstream::{Answered, Server, Upstream};
 
 /// Answers one arrival. There is always a reply and always exactly one record: it is opened before anything can refuse
@@ -81,7 +83,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         Ok(admission) => Some(admission),
         Err(refusal) => {
             // The refusal names the request it refuses, so that clients can match it.
-            arrival::learn_id(gate, passage, &head, body).await;
+            Box::pin(arrival::learn_id(gate, passage, &head, body)).await;
             return passage.fact("limit", Err(refusal));
         }
     };
@@ -92,7 +94,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             let refusal = Refusal::new(Reason::UnknownPath).says("several servers are served here: use /mcp/{server}");
             passage.fact("route", Err(refusal))
         }
-        route => admin::private(gate, passage, route, &head, &caller).await,
+        route => Box::pin(admin::private(gate, passage, route, &head, &caller)).await,
     }
 }
 
@@ -125,7 +127,9 @@ async fn call(
             passage.record.facts.bytes_in = bytes.len().try_into().unwrap_or(u64::MAX);
             match passage.fact("parse", message::read(&gate.message, bytes))? {
                 Messages::One(envelope) => envelope,
-                Messages::Batch(envelopes) => return batch::answer(gate, passage, caller, session, envelopes).await,
+                Messages::Batch(envelopes) => {
+                    return Box::pin(batch::answer(gate, passage, caller, session, envelopes)).await;
+                }
             }
         }
         Method::GET | Method::DELETE => {
@@ -170,18 +174,21 @@ pub(crate) async fn deed(
     // A caller who may not call learns nothing about tools and their schemas.
     let permit = passage.fact("authorize", authorize::call(&caller.caller, caller.client.address(), &server.name))?;
     passage.record.facts.rule = Some(permit.rule());
-    let mirrors = server.catalog.mirrors_of(server, &call).await;
+    let mirrors = match Catalog::tool_with_mirrors(&call) {
+        Some(tool) => Box::pin(server.catalog.mirrors_of(server, tool)).await,
+        None => Arc::default(),
+    };
     let vetted = passage.fact("validate", validate::call(&mirrors, Some(headers), permit, call))?;
 
     // The deed. From here the upstream may have acted, so the intent is written down first.
     if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {
-        let intended = gate.journal.intend(&mut passage.record.facts, time::now()).await;
+        let intended = gate.journal.intend(&mut passage.record.facts, passage.now).await;
         let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
         passage.fact("intend", intended.map_err(unrecorded))?;
     }
     let answered = match &server.upstream {
         Upstream::Http(upstream) => upstream.forward(&vetted, headers, session).await,
-        Upstream::Stdio(upstream) => upstream.forward(&vetted, session).await,
+        Upstream::Stdio(upstream) => Box::pin(upstream.forward(&vetted, session)).await,
     };
     let Answered { answer, opened } = passage.fact("forward", answered)?;
     let handle = match opened {

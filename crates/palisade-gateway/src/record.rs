@@ -20,9 +20,9 @@ pub(crate) struct OpenRecord {
 
 impl OpenRecord {
     /// Opens the record of one arrival.
-    pub(crate) fn open(gate: &Arc<Snapshot>, facts: Record) -> Self {
+    pub(crate) fn open(gate: &Arc<Snapshot>, facts: Record, started: Instant) -> Self {
         gate.counters.arrived();
-        Self { facts, gate: Arc::clone(gate), started: time::instant(), complete: false }
+        Self { facts, gate: Arc::clone(gate), started, complete: false }
     }
 
     /// Bytes were handed to the client's connection.
@@ -60,8 +60,9 @@ impl Drop for OpenRecord {
         } else if !self.complete && self.facts.outcome != Outcome::Panicked {
             self.facts.outcome = Outcome::ClientLeft;
         }
-        self.facts.duration_us = time::micros_since(self.started);
+        let ended = time::instant();
+        self.facts.duration_us = time::micros(self.started, ended);
         self.gate.counters.closed();
-        self.gate.journal.close(&self.facts, time::now());
+        self.gate.journal.close(&self.facts, time::at(ended));
     }
 }

@@ -10,11 +10,11 @@ use palisade_guard::audit::record::Outcome;
 use palisade_guard::clock::Moment;
 use palisade_guard::edge;
 use palisade_guard::limit::headers::Quota;
+use palisade_guard::message::headers::SESSION;
 use palisade_guard::refusal::{Detail, Http, Reason, Refusal};
 use serde_json::{Map, Value, json};
 
-use crate::passage::{Passage, Speaks};
-use crate::session;
+use crate::passage::{CORRELATION, Passage, Speaks};
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::body::{Body, Stream};
@@ -56,16 +56,14 @@ impl Reply {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
-const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to an outcome, with the headers that are on every answer.
 pub(crate) fn seal(gate: &Arc<Snapshot>, passage: Passage, outcome: Result<Reply, Refusal>) -> Response<Body> {
-    let now = time::now();
     let correlation = passage.record.facts.correlation;
     let mut headers = gate.headers(passage.secure);
     if let Ok(value) = HeaderValue::from_str(correlation.as_str()) {
-        headers.insert(CORRELATION, value);
+        headers.insert(&CORRELATION, value);
     }
     edge::cors::apply(&gate.edge, passage.origin.as_ref(), &mut headers);
     if let Some(admission) = &passage.admission {
@@ -73,7 +71,7 @@ pub(crate) fn seal(gate: &Arc<Snapshot>, passage: Passage, outcome: Result<Reply
     }
     match outcome {
         Ok(reply) => answered(gate, passage, reply, headers),
-        Err(refusal) => refused(passage, &refusal, headers, now),
+        Err(refusal) => refused(passage, &refusal, headers, time::now()),
     }
 }
 
@@ -81,7 +79,7 @@ fn answered(gate: &Arc<Snapshot>, mut passage: Passage, reply: Reply, mut header
     match reply {
         Reply::Mcp { answer, handle } => {
             if let Some(handle) = handle {
-                headers.insert(session::HEADER, handle);
+                headers.insert(&SESSION, handle);
             }
             mcp(gate, passage, answer, headers)
         }

@@ -6,13 +6,11 @@
 use http::HeaderMap;
 use palisade_guard::authenticate::Principal;
 use palisade_guard::message::Revision;
+use palisade_guard::message::headers::SESSION;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::seal::Sealer;
 
 use crate::random;
-
-/// The header's name on the wire.
-pub(crate) const HEADER: &str = "mcp-session-id";
 
 /// The upstream's side of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub(crate) fn open(
     caller: &Principal,
     server: &str,
 ) -> Result<Option<Resumed>, Refusal> {
-    let mut values = headers.get_all(HEADER).iter();
+    let mut values = headers.get_all(&SESSION).iter();
     let Some(handle) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Refusal::new(Reason::SessionUnknown).because("two session headers"));

@@ -51,15 +51,18 @@ pub(crate) enum Era {
 }
 
 impl Catalog {
-    /// The arguments that the called tool repeats in headers; none for anything but a modern tool call.
-    pub(crate) async fn mirrors_of(&self, server: &Server, call: &Call) -> Arc<[Mirror]> {
-        let Call::Message(message) = call else { return Arc::default() };
-        let (true, true, Some(tool)) = (message.revision().is_modern(), message.is("tools/call"), message.target())
-        else {
-            return Arc::default();
-        };
+    /// The tool whose arguments may be repeated in headers; none for anything but a modern tool call.
+    pub(crate) fn tool_with_mirrors(call: &Call) -> Option<&Arc<str>> {
+        match call {
+            Call::Message(message) if message.revision().is_modern() && message.is("tools/call") => message.target(),
+            _ => None,
+        }
+    }
+
+    /// The arguments that a tool repeats in headers.
+    pub(crate) async fn mirrors_of(&self, server: &Server, tool: &str) -> Arc<[Mirror]> {
         let tools = self.tools(server).await.ok();
-        tools.and_then(|tools| tools.mirrors.get(tool.as_ref()).cloned()).unwrap_or_default()
+        tools.and_then(|tools| tools.mirrors.get(tool).cloned()).unwrap_or_default()
     }
 
     /// The server's tools, asked for if they are not known well enough.

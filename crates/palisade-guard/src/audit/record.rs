@@ -292,10 +292,10 @@ impl Record {
 
     fn write_call(&self, line: &mut Line<'_>) {
         if let Some(client) = self.client {
-            line.plain("client", client);
+            line.address("client", client);
         }
         if let Some(peer) = self.peer.filter(|peer| self.client != Some(*peer)) {
-            line.plain("peer", peer);
+            line.address("peer", peer);
         }
         line.maybe("principal", self.principal.as_deref()).maybe("server", self.server.as_deref());
         for (name, word) in [("auth", self.auth), ("revision", self.revision), ("rule", self.rule)] {

@@ -11,7 +11,7 @@ mod static_key;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http::header::AUTHORIZATION;
 
 pub use static_key::{Key, Keys};
@@ -53,6 +53,7 @@ impl Principal {
 
 /// A credential longer than this is refused without a look.
 const CREDENTIAL_BYTES: usize = 4096;
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CHALLENGE: &str = r#"Bearer realm="mcp""#;
 const CHALLENGE_INVALID: &str = r#"Bearer realm="mcp", error="invalid_token", error_description="the key is not known""#;
 
@@ -69,7 +70,7 @@ pub fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal
         return Ok(Config::anonymous());
     };
     let bearer = bearer(headers)?;
-    let api_key = single(headers, "x-api-key")?;
+    let api_key = single(headers, &X_API_KEY)?;
     let credential = match (bearer, api_key) {
         (None, None) => return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE)),
         (Some(one), Some(other)) if one != other => {
@@ -84,7 +85,7 @@ pub fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal
 }
 
 /// The one value of a header, as bytes: whatever is not ASCII is simply no key.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Refusal> {
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
@@ -100,7 +101,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Re
 
 /// The token of `Authorization: Bearer token` (RFC 6750 section 2.1): scheme in any case, exactly one space.
 fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
-    let Some(value) = single(headers, AUTHORIZATION.as_str())? else {
+    let Some(value) = single(headers, &AUTHORIZATION)? else {
         return Ok(None);
     };
     let token = match value.split_at_checked(7) {

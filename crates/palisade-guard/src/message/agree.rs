@@ -11,7 +11,6 @@ use crate::refusal::{Detail, Reason, Refusal};
 
 const META_REVISION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-const REVISION_HEADER: &str = "mcp-protocol-version";
 
 /// What is known of a message from outside its body.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +27,7 @@ pub struct Facts<'a> {
 
 /// What the revision header says, before the body is read: `Ok(None)` where there is none.
 pub fn header_revision(headers: &HeaderMap) -> Result<Option<Result<Revision, &[u8]>>, Refusal> {
-    let value = headers::single(headers, REVISION_HEADER)?;
+    let value = headers::single(headers, &headers::REVISION)?;
     Ok(value.map(|value| Revision::named(value.as_bytes()).ok_or(value.as_bytes())))
 }
 
@@ -45,9 +44,9 @@ pub fn agree(config: &Config, envelope: Envelope, facts: Facts<'_>) -> Result<Me
     };
     if revision.is_modern()
         && let Some(headers) = facts.headers
-        && (envelope.form() == Some(Form::Request) || headers.contains_key("mcp-method"))
+        && (envelope.form() == Some(Form::Request) || headers.contains_key(&headers::METHOD))
     {
-        headers::mirrors(headers, "mcp-method", name)?;
+        headers::mirrors(headers, &headers::METHOD, name)?;
     }
     let method = known(&envelope, name, revision, facts)?;
     if facts.batched && name.as_ref() == "initialize" {
@@ -58,7 +57,7 @@ pub fn agree(config: &Config, envelope: Envelope, facts: Facts<'_>) -> Result<Me
         && let (Some(headers), Some(method), Targets::One(target)) = (facts.headers, method, &targets)
         && method.is_mirrored()
     {
-        headers::mirrors(headers, "mcp-name", target)?;
+        headers::mirrors(headers, &headers::NAME, target)?;
     }
     shape_of_params(config, &envelope)?;
     Ok(Message { envelope, revision, method, targets })

@@ -5,34 +5,48 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::refusal::{Reason, Refusal};
+
+/// `MCP-Protocol-Version`
+pub static REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// `Mcp-Method`
+pub static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// `Mcp-Name`
+pub static NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// `Mcp-Session-Id`
+pub static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// `Last-Event-ID`
+pub static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A mirrored value longer than this is refused before it is decoded.
 const VALUE_BYTES: usize = 8 * 1024;
 
 /// The one value of a header; a second one is refused, for two readers could each take another.
-pub fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Refusal> {
+pub fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(mismatch(name, "the header stands twice"));
+        return Err(mismatch(name.as_str(), "the header stands twice"));
     }
     match first {
-        Some(value) if value.len() > VALUE_BYTES => Err(mismatch(name, "the header is too long")),
+        Some(value) if value.len() > VALUE_BYTES => Err(mismatch(name.as_str(), "the header is too long")),
         _ => Ok(first),
     }
 }
 
 /// A header that must be there and say `body`.
-pub fn mirrors(headers: &HeaderMap, name: &'static str, body: &str) -> Result<(), Refusal> {
-    let value = single(headers, name)?.ok_or_else(|| mismatch(name, "the header is missing"))?;
-    if decode(value, name)? == body { Ok(()) } else { Err(mismatch(name, "the header disagrees with the body")) }
+pub fn mirrors(headers: &HeaderMap, name: &HeaderName, body: &str) -> Result<(), Refusal> {
+    let value = single(headers, name)?.ok_or_else(|| mismatch(name.as_str(), "the header is missing"))?;
+    if decode(value, name.as_str())? == body {
+        return Ok(());
+    }
+    Err(mismatch(name.as_str(), "the header disagrees with the body"))
 }
 
 /// A header's text; `=?base64?…?=` is undone ("Value Encoding").
-pub fn decode<'h>(value: &'h HeaderValue, name: &'static str) -> Result<Cow<'h, str>, Refusal> {
+pub fn decode<'h>(value: &'h HeaderValue, name: &str) -> Result<Cow<'h, str>, Refusal> {
     let text = value.to_str().map_err(|_| mismatch(name, "the header holds bytes that need base64"))?;
     let Some(encoded) = text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         return Ok(Cow::Borrowed(text));

@@ -333,8 +333,11 @@ impl Scan<'_> {
             let quote = has_zero(word ^ (ONES * 0x22));
             let backslash = has_zero(word ^ (ONES * 0x5c));
             let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-            if quote | backslash | control != 0 {
-                break;
+            // The lowest mark is exact; a borrow can only make false ones above it.
+            let marks = quote | backslash | control;
+            if marks != 0 {
+                self.at += usize::try_from(marks.trailing_zeros() / 8).unwrap_or(0);
+                return;
             }
             self.at += 8;
         }

@@ -36,4 +36,3 @@ pub(crate) fn run(arguments: Box<Run>) -> ExitCode {
 fn config_is_missing(file: Option<&Path>) -> bool {
     file.is_some_and(|file| file == Path::new("palisade.toml") && !file.exists())
 }
-

@@ -12,6 +12,7 @@ mod pool;
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +23,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use palisade_guard::edge;
+use palisade_guard::message::headers::SESSION;
 use palisade_guard::message::{Call, Message, Revision, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
 
 use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
-use crate::session::{self, Resumed, Session};
+use crate::session::{Resumed, Session};
 use crate::transport::sse::Event;
 use events::HttpEvents;
 use pool::Pool;
@@ -94,13 +96,20 @@ impl HttpUpstream {
             }
         };
         let request = self.request(&method, body, headers, session);
-        let sent = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await;
-        let (response, connection) = sent.map_err(|_| Refusal::new(Reason::Timeout).because("no answer began"))??;
+        let (response, connection) = self.sent(request).await?;
         match vetted.call() {
             Call::Message(message) => self.answer(message, expected, response, connection).await,
             Call::Stream { .. } => self.stream(response, expected),
-            Call::End => self.ended(response, connection).await,
+            Call::End => Box::pin(self.ended(response, connection)).await,
         }
+    }
+
+    /// Boxed: connecting and sending hold the largest part of a call's state, and its own future is moved.
+    fn sent(&self, request: Request<Full<Bytes>>) -> Pin<Box<dyn Future<Output = Sent> + Send + '_>> {
+        Box::pin(async move {
+            let sent = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await;
+            sent.map_err(|_| Refusal::new(Reason::Timeout).because("no answer began"))?
+        })
     }
 
     fn request(
@@ -124,7 +133,7 @@ impl HttpUpstream {
         if let Some(Resumed { session: Session::Http(id), .. }) = session
             && let Ok(id) = HeaderValue::from_str(id)
         {
-            out.insert(session::HEADER, id);
+            out.insert(&SESSION, id);
         }
         for (name, value) in &self.own {
             out.insert(name.clone(), value.clone());
@@ -156,7 +165,7 @@ impl HttpUpstream {
             (StatusCode::OK, Media::Events) => {
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 if message.is("initialize") {
-                    return first_response(events, &head.headers).await;
+                    return Box::pin(first_response(events, &head.headers)).await;
                 }
                 Ok(Answer::Events(Box::new(events)).into())
             }
@@ -221,6 +230,9 @@ impl HttpUpstream {
     }
 }
 
+/// A response that began, and the connection it came on.
+type Sent = Result<(http::Response<Incoming>, SendRequest<Full<Bytes>>), Refusal>;
+
 #[derive(Clone, Copy)]
 enum Media {
     Json,
@@ -250,7 +262,7 @@ fn opened(headers: &HeaderMap, response: &Response) -> Option<Opened> {
         return None;
     }
     let revision = agreed_revision(&response.bytes)?;
-    let id = headers.get(session::HEADER)?.to_str().ok()?;
+    let id = headers.get(&SESSION)?.to_str().ok()?;
     let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && !id.is_empty()).then(|| Opened { session: Session::Http(id.into()), revision })
 }

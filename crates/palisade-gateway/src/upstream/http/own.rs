@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use palisade_guard::message::Revision;
+use palisade_guard::message::headers::SESSION;
 use palisade_guard::refusal::Refusal;
 
 use super::super::{Expected, invalid, judge};
 use super::{HttpEvents, HttpUpstream, Media, agreed_revision, media, trouble};
-use crate::session::{self, Resumed, Session};
+use crate::session::{Resumed, Session};
 use crate::upstream::Events;
 
 /// The ids the gateway uses.
@@ -19,7 +20,7 @@ impl HttpUpstream {
     pub(crate) async fn initialize(&self, body: &Bytes) -> Result<Option<Resumed>, Refusal> {
         let (headers, answer) = self.exchange(body.clone(), own_headers(None), None, IDS[0]).await?;
         let revision = agreed_revision(&answer).ok_or_else(|| invalid("initialize was refused"))?;
-        let id = headers.get(session::HEADER).and_then(|id| id.to_str().ok());
+        let id = headers.get(&SESSION).and_then(|id| id.to_str().ok());
         Ok(id.map(|id| Resumed { session: Session::Http(id.into()), revision }))
     }
 

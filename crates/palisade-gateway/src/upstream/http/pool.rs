@@ -56,7 +56,7 @@ impl Pool {
                 },
             }
         }
-        let mut connection = self.connect().await?;
+        let mut connection = Box::pin(self.connect()).await?;
         match connection.try_send_request(request).await {
             Ok(response) => Ok((response, connection)),
             Err(failed) => Err(unavailable(failed.into_error())),
