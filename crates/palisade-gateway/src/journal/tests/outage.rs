@@ -204,15 +204,18 @@ async fn an_outage_does_not_fill_the_memory() {
         refused.refuse("authenticate", &Refusal::new(Reason::Unauthenticated).because("x".repeat(500)));
         journal.close(&refused, NOW);
         if number % 10_000 == 0 {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            // Enough to begin a segment, and not enough for what waits.
+            leave(&disk, RESERVED + 2000);
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
-    assert!(journal.status().buffered_bytes <= BUFFERED + 1000);
+    assert!(journal.is_down() && journal.status().buffered_bytes <= BUFFERED + 1000);
 
     leave(&disk, PLENTY);
     until_up(&journal).await;
     journal.flush().await;
     let text = disk.text();
+    assert!(text.len() < 2 * BUFFERED, "more waited than is allowed");
     let counted: u64 = text
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
