@@ -4,7 +4,7 @@
 // Plan:   {url, key, mode, declares: ["sampling", "elicitation"], steps: [...]}
 // Steps:  {call, arguments, progress, log} | {read: uri} | {prompt: name, arguments} | {level} | {await: notification}
 // Report: {revision, tools, steps: [{result} | {error}], notifications: [{method, params}], asked: [method], error,
-//          sent: requests, correlations: [the id that each response bore]}
+//          farewell: the error of leaving, sent: requests, correlations: [the id that each response bore]}
 
 import { readFileSync } from "node:fs";
 
@@ -23,7 +23,7 @@ const PATIENCE_MS = 20_000;
 export const plan = JSON.parse(readFileSync(0, "utf8"));
 
 export const report = {
-  revision: null, tools: null, steps: [], notifications: [], asked: [], error: null, sent: 0, correlations: [],
+  revision: null, tools: null, steps: [], notifications: [], asked: [], error: null, farewell: null, sent: 0, correlations: [],
 };
 
 /** The platform's fetch, counted: by this a test knows what must stand in the gateway's journal. */
@@ -90,7 +90,7 @@ export async function visit(client) {
         await take(client, step).then((result) => ({ result }), (error) => ({ error: plain(error) })),
       );
     }
-    await client.leave();
+    await client.leave().catch((error) => (report.farewell = plain(error)));
   } catch (error) {
     report.error = plain(error);
   }

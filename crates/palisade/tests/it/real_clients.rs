@@ -62,7 +62,7 @@ fn the_demo_serves_every_client() {
             .call("execution.sim_quote", &json!({}))
             .call("calculator", &json!({"expression": "6 * 7"}));
         let report = plan.visit(client);
-        assert_eq!(report.error, None, "{client:?}");
+        report.must_connect();
         assert_eq!(report.tools.as_ref().unwrap().len(), 11, "{client:?}");
         assert!(report.text(0).contains("9/4") || report.text(0).contains("2.25"), "{client:?}: {}", report.text(0));
         assert!(report.text(1).contains("GRÜSSE"), "{client:?}: {}", report.text(1));
@@ -132,6 +132,31 @@ fn a_wrong_key_is_reported_as_such() {
     assert!(journal.closings().all(|line| line["status"] == 401 && line["stage"] == "authenticate"), "{journal}");
 }
 
+/// D1, E9: each client hears that it called too often, in words and not as a broken connection.
+#[test]
+fn a_limit_is_reported_as_such() {
+    for client in [&Client::LEGACY[..], &Client::MODERN].concat() {
+        let few = "environment = \"development\"\n[limits]\nper_caller_per_minute = 8\n";
+        let server = [&program("mcp-server-time"), "--local-timezone", "UTC"];
+        let gateway = Setup::run().config(few).command(&server).start();
+        let mut plan = Plan::to(&gateway);
+        for _ in 0..8 {
+            plan = plan.call("get_current_time", &json!({"timezone": "UTC"}));
+        }
+        let report = plan.visit(client);
+        assert_eq!(report.error, None, "{client:?}");
+        assert!(report.text(0).contains("UTC"), "{client:?}: the first calls are within the limit");
+        let told = report.error(7).to_string();
+        // The Rust SDK reads no body of a 429: it tells the status alone.
+        let understood = ["too many calls", "HTTP 429"].iter().any(|words| told.contains(words));
+        assert!(understood, "{client:?} does not say what is wrong: {told}");
+        let journal = gateway.stop();
+        let refused = journal.closings().filter(|line| line["status"] == 429).count();
+        assert!(refused > 0, "{journal}");
+        all_recorded(&journal, &[report]);
+    }
+}
+
 /// One visit of each client to server-everything: lists, calls, notifications, server requests, a refusal, another call.
 fn everything(gateway: Gateway, clients: &[Client]) {
     let mut reports = Vec::new();
@@ -153,7 +178,7 @@ fn everything(gateway: Gateway, clients: &[Client]) {
             .step(json!({"read": "demo://resource/dynamic/text/7"}));
         plan.declares = vec!["sampling", "elicitation"];
         let report = plan.visit(client);
-        assert_eq!(report.error, None, "{client:?}");
+        report.must_connect();
         assert_eq!(report.revision.as_deref(), Some("2025-11-25"), "{client:?}");
         assert!(report.lists("echo") && report.lists("trigger-sampling-request"), "{client:?}: {:?}", report.tools);
         assert_eq!(report.text(0), "Echo: Grüße", "{client:?}");
@@ -193,7 +218,7 @@ fn time(clients: &[Client], revision: &str) {
             .call("no such tool!", &json!({}))
             .call("convert_time", &noon)
             .visit(client);
-        assert_eq!(report.error, None, "{client:?}");
+        report.must_connect();
         assert_eq!(report.revision.as_deref(), Some(revision), "{client:?}");
         assert_eq!(report.tools.as_deref().unwrap(), ["get_current_time", "convert_time"], "{client:?}");
         assert!(report.text(0).contains("Europe/Paris"), "{client:?}");
