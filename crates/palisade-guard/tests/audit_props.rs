@@ -1,12 +1,15 @@
 //! The audit chain against everything that can be done to a journal: whatever is changed in it is found.
 
+use http::{Method, Uri};
 use palisade_guard::arrival::CorrelationId;
 use palisade_guard::audit::chain::Chain;
 use palisade_guard::audit::record::{Outcome, Record};
 use palisade_guard::audit::verify::{Fault, Finding, Report, Verifier};
 use palisade_guard::clock::Moment;
+use palisade_guard::message::{self, Body, Facts, Message};
 use palisade_guard::refusal::{Reason, Refusal};
 use proptest::prelude::*;
+use serde_json::Value;
 
 const NOW: Moment = Moment { monotonic_ms: 5, unix_ms: 1_785_231_000_123 };
 
@@ -59,6 +62,25 @@ fn lines(files: &[Vec<u8>]) -> Vec<(usize, Vec<u8>)> {
 fn files(lines: &[(usize, Vec<u8>)]) -> Vec<Vec<u8>> {
     let of_file = |file| lines.iter().filter(move |(number, _)| *number == file).flat_map(|(_, line)| line.clone());
     vec![of_file(0).collect(), of_file(1).collect()]
+}
+
+/// Whether a character forges lines, turns the direction of writing or shows nothing.
+fn hides(ch: char) -> bool {
+    ch.is_control()
+        || matches!(ch, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether `written` is `said`, or as much of it as there is room for.
+fn begins(said: &str, written: &str, longest: usize) -> bool {
+    said.starts_with(written) && (written.len() == said.len() || written.len() > longest - 4)
+}
+
+/// A message of a batch.
+fn call(body: &Value) -> Result<Message, Refusal> {
+    let read = message::read(&message::Config::default(), body.to_string().into())?;
+    let Body::One(envelope) = read else { panic!("one message was written") };
+    let facts = Facts { headers: None, session: None, batched: true, extra_methods: &[] };
+    message::agree(&message::Config::default(), envelope, facts)
 }
 
 /// G3: a sound journal is found sound, with what it holds.
@@ -187,15 +209,43 @@ proptest! {
         chain.seal(&mut out, |out| record.write_closing(NOW, out));
         let line = String::from_utf8(out).unwrap();
         let text = line.strip_suffix('\n').unwrap();
-        let hidden = |ch: char| {
-            ch.is_control() || matches!(ch, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        };
-        prop_assert!(!text.chars().any(hidden));
-        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        prop_assert!(!text.chars().any(hides));
+        let value: Value = serde_json::from_str(text).unwrap();
         prop_assert_eq!(value["principal"].as_str(), Some(principal.as_str()));
         for (field, said, longest) in [("method", &name, 128), ("cause", &cause, 512)] {
             let written = value[field].as_str().unwrap();
-            prop_assert!(said.starts_with(written) && (written.len() == said.len() || written.len() > longest - 4));
+            prop_assert!(begins(said, written, longest));
         }
+    }
+
+    /// G1, G3: so it is with the path, the names, the id and every message of a batch, in both lines of an arrival.
+    #[test]
+    fn both_lines_say_what_was_called(path in "(/\\PC{0,300})|(/[!-~]{0,300})", name in any::<String>(), prompt in "[^\u{0}]{1,60}", id in any::<String>(), server in any::<String>()) {
+        let prompts = call(&serde_json::json!({"jsonrpc": "2.0", "id": &id, "method": "prompts/get", "params": {"name": &prompt}}));
+        let mut record = Record::new(CorrelationId::new(1, 2), NOW);
+        let target = Uri::try_from(path.as_str()).unwrap_or_default();
+        record.set_http(&Method::POST, &target);
+        (record.name, record.server) = (Some(name.as_str().into()), Some(server.as_str().into()));
+        record.rpc_id = prompts.as_ref().ok().and_then(Message::id);
+        record.element(&prompts.as_ref().map(Some).map_err(Clone::clone));
+        record.element(&Err(Refusal::new(Reason::NotAMessage)));
+        let (mut chain, mut out) = (Chain::GENESIS, Vec::new());
+        chain.seal(&mut out, |out| record.write_intent(NOW, out));
+        chain.seal(&mut out, |out| record.write_closing(NOW, out));
+        let text = String::from_utf8(out).unwrap();
+        prop_assert!(!text.chars().any(|ch| ch != '\n' && hides(ch)));
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        prop_assert_eq!(lines.len(), 2);
+        for line in &lines {
+            prop_assert_eq!(line["server"].as_str(), Some(server.as_str()));
+            prop_assert!(begins(&name, line["name"].as_str().unwrap(), 256));
+            prop_assert_eq!(line["elements"][1]["refused"].as_str(), Some("NotAMessage"));
+            if prompts.is_ok() {
+                prop_assert_eq!(line["elements"][0]["name"].as_str(), Some(prompt.as_str()));
+                let written: String = serde_json::from_str(line["rpc_id"].as_str().unwrap()).unwrap();
+                prop_assert_eq!(&written, &id);
+            }
+        }
+        prop_assert!(begins(target.path(), lines[1]["path"].as_str().unwrap(), 256));
     }
 }

@@ -138,9 +138,8 @@ impl<'c> Writer<'c> {
     }
 
     fn space(&mut self) {
-        match self.choice() {
-            byte @ 0..4 => self.text.push([' ', '\t', '\n', '\r'][usize::from(byte)]),
-            _ => {}
+        if let byte @ 0..4 = self.choice() {
+            self.text.push([' ', '\t', '\n', '\r'][usize::from(byte)]);
         }
     }
 

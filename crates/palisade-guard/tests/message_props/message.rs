@@ -17,7 +17,7 @@ fn members(names: &'static str) -> impl Strategy<Value = Members> {
 }
 
 fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Map::from_iter(members.into_iter().map(|(name, value)| (name.to_owned(), value))).into()
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
 }
 
 /// Parameters with right and wrong values; more often right than chance would have it.
