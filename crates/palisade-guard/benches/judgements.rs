@@ -9,10 +9,12 @@
 
 mod cases;
 
-use cases::limit;
+use cases::{audit, authenticate, limit, message};
 use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use palisade_guard::authenticate::Principal;
 use palisade_guard::limit::Admission;
 use palisade_guard::limit::headers::Quota;
+use palisade_guard::message::Message;
 use palisade_guard::refusal::Refusal;
 use std::hint::black_box;
 
@@ -39,9 +41,40 @@ fn fields(quota: Quota) -> [(http::HeaderName, http::HeaderValue); 5] {
     black_box(quota).fields()
 }
 
+#[library_benchmark]
+#[bench::bytes_120(message::short())]
+#[bench::bytes_1024(message::kilobyte())]
+fn parse(input: message::Input) -> (message::Input, Result<Message, Refusal>) {
+    let verdict = message::parse(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
+#[bench::known_of_10000(authenticate::known())]
+#[bench::unknown_of_10000(authenticate::unknown())]
+fn key(input: authenticate::Input) -> (authenticate::Input, Result<Principal, Refusal>) {
+    let verdict = authenticate::find(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
+#[bench::of_a_call(audit::answered())]
+fn intent(mut input: audit::Input) -> (usize, audit::Input) {
+    (audit::intent(black_box(&mut input)), input)
+}
+
+#[library_benchmark]
+#[bench::of_a_call(audit::answered())]
+fn closing(mut input: audit::Input) -> (usize, audit::Input) {
+    (audit::closing(black_box(&mut input)), input)
+}
+
+library_benchmark_group!(name = messages, benchmarks = [parse]);
+library_benchmark_group!(name = keys, benchmarks = [key]);
 library_benchmark_group!(name = limits, benchmarks = [admit, ceiling_and_caller, fields]);
+library_benchmark_group!(name = lines, benchmarks = [intent, closing]);
 
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::default().format([EventKind::Ir])),
-    library_benchmark_groups = [limits]
+    library_benchmark_groups = [messages, keys, limits, lines]
 );

@@ -5,12 +5,16 @@
 
 mod cases;
 
-use cases::limit;
+use cases::{audit, authenticate, limit, message};
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
 fn main() -> io::Result<()> {
+    time("parse, 120 bytes", message::short(), |input| black_box(message::parse(input).is_ok()))?;
+    time("parse, 1024 bytes", message::kilobyte(), |input| black_box(message::parse(input).is_ok()))?;
+    time("key, known of 10,000", authenticate::known(), |input| black_box(authenticate::find(input).is_ok()))?;
+    time("key, unknown of 10,000", authenticate::unknown(), |input| black_box(authenticate::find(input).is_ok()))?;
     let (known, used_up, quota) = (limit::known(), limit::used_up(), limit::quota());
     // Every call is counted, so the clock moves on, or the limit would be used up.
     time("limit admit, known", known, |known| {
@@ -28,7 +32,9 @@ fn main() -> io::Result<()> {
         black_box(limit::admit(new).is_ok())
     })?;
     time("limit admit, used up", used_up, |used_up| black_box(limit::admit(used_up).is_ok()))?;
-    time("limit fields of an answer", quota, |quota| black_box(quota.fields()))
+    time("limit fields of an answer", quota, |quota| black_box(quota.fields()))?;
+    time("record, line of the intent", audit::answered(), audit::intent)?;
+    time("record, closing line", audit::answered(), audit::closing)
 }
 
 /// Prints the best mean of all rounds.

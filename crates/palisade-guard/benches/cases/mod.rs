@@ -5,4 +5,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses its own part")]
 
+pub(crate) mod audit;
+pub(crate) mod authenticate;
 pub(crate) mod limit;
+pub(crate) mod message;
