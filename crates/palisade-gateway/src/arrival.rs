@@ -65,7 +65,8 @@ pub(crate) fn must_accept(server: &Server, headers: &HeaderMap, call: &Call) -> 
 /// The whole body, counted as it is read.
 pub(crate) async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -> Result<Bytes, Refusal> {
     let limit = gate.body_bytes;
-    let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
         return Err(too_large(limit, length));
     }
@@ -110,11 +111,7 @@ fn too_large(limit: usize, actual: u64) -> Refusal {
 }
 
 /// GET and DELETE: the legacy stream and the end of a legacy session.
-pub(crate) fn without_body(
-    method: &Method,
-    headers: &HeaderMap,
-    session: Option<&Resumed>,
-) -> Result<Call, Refusal> {
+pub(crate) fn without_body(method: &Method, headers: &HeaderMap, session: Option<&Resumed>) -> Result<Call, Refusal> {
     let revision = match message::header_revision(headers)? {
         Some(Ok(revision)) if revision.is_modern() => return Err(Refusal::new(Reason::MethodNotAllowed)),
         Some(Err(_)) => {
@@ -158,12 +155,10 @@ pub(crate) fn speaks_modern(headers: &HeaderMap) -> bool {
 /// Runs a future to its end; a panic inside it ends this call and nothing else.
 pub(crate) async fn catch<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
     let mut future = pin!(future);
-    std::future::poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+    std::future::poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
 }

@@ -101,9 +101,9 @@ fn judge(
 ) -> Result<Vetted, Refusal> {
     let call = agreed(gate, caller, session, envelope, true)?;
     if counted {
-        passage.admission = Some(gate.admit(&caller.caller, caller.client.address(), passage.now.monotonic_ms)?);
+        passage.admission = Some(gate.admit(&caller.principal, caller.client.address(), passage.now.monotonic_ms)?);
     }
-    let permit = authorize::call(&caller.caller, caller.client.address(), &caller.server.name)?;
+    let permit = authorize::call(&caller.principal, caller.client.address(), &caller.server.name)?;
     // Mirrored headers came with a revision that has no batches.
     validate::call(&[], Some(caller.headers), permit, call)
 }

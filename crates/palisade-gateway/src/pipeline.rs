@@ -79,17 +79,27 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         }
     };
     passage.authenticated(&caller);
-    passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {
-        Ok(admission) => Some(admission),
-        Err(refusal) => {
-            // The refusal names the request it refuses, so that clients can match it.
-            Box::pin(arrival::learn_id(gate, passage, &head, body)).await;
-            return passage.fact("limit", Err(refusal));
-        }
-    };
+    // Ending a session is free: it gives back what others wait for.
+    if head.method != Method::DELETE {
+        passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {
+            Ok(admission) => Some(admission),
+            Err(refusal) => {
+                // The refusal names the request it refuses, so that clients can match it.
+                Box::pin(arrival::learn_id(gate, passage, &head, body)).await;
+                return passage.fact("limit", Err(refusal));
+            }
+        };
+    }
 
     match route {
-        Route::Mcp(server) => call(gate, passage, &Caller { client, caller, server, headers }, &head.method, body).await,
+        // To a caller who may not call it, a server does not exist, however the request is made.
+        Route::Mcp(server) if !authorize::may_see(&caller, &server.name) => {
+            let refusal = Refusal::new(Reason::UnknownPath).because("the key's list of servers");
+            passage.fact("authorize", Err(refusal))
+        }
+        Route::Mcp(server) => {
+            call(gate, passage, &Caller { client, principal: caller, server, headers }, &head.method, body).await
+        }
         Route::McpAmbiguous => {
             let refusal = Refusal::new(Reason::UnknownPath).says("several servers are served here: use /mcp/{server}");
             passage.fact("route", Err(refusal))
@@ -101,7 +111,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
 /// Who calls what, known and judged.
 pub(crate) struct Caller<'a> {
     pub(crate) client: Client,
-    pub(crate) caller: Principal,
+    pub(crate) principal: Principal,
     pub(crate) server: Arc<Server>,
     pub(crate) headers: &'a HeaderMap,
 }
@@ -172,7 +182,8 @@ pub(crate) async fn deed(
     let (server, headers) = (&caller.server, caller.headers);
     passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
-    let permit = passage.fact("authorize", authorize::call(&caller.caller, caller.client.address(), &server.name))?;
+    let permit =
+        passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name))?;
     passage.record.facts.rule = Some(permit.rule());
     let mirrors = match Catalog::tool_with_mirrors(&call) {
         Some(tool) => Box::pin(server.catalog.mirrors_of(server, tool)).await,
@@ -204,7 +215,7 @@ fn resumed(gate: &Snapshot, caller: &Caller<'_>) -> Result<Option<Resumed>, Refu
     if modern {
         return Ok(None);
     }
-    session::open(&gate.sealer, caller.headers, &caller.caller, &caller.server.name)
+    session::open(&gate.sealer, caller.headers, &caller.principal, &caller.server.name)
 }
 
 fn handle(
@@ -213,7 +224,7 @@ fn handle(
     session: &session::Session,
     revision: Revision,
 ) -> Result<Option<HeaderValue>, Refusal> {
-    let sealed = session::seal(&gate.sealer, session, revision, &caller.caller, &caller.server.name);
+    let sealed = session::seal(&gate.sealer, session, revision, &caller.principal, &caller.server.name);
     let value = sealed.and_then(|sealed| HeaderValue::try_from(sealed).ok());
     value.map(Some).ok_or_else(|| Refusal::new(Reason::Internal).because("a session cannot be sealed"))
 }

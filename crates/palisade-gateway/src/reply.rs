@@ -157,7 +157,8 @@ fn stream(
 
 fn refused(mut passage: Passage, refusal: &Refusal, mut headers: HeaderMap, now: Moment) -> Response<Body> {
     let row = refusal.reason().row();
-    let status = StatusCode::from_u16(refused_status(row.http, &passage.speaks)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(refused_status(row.http, &passage.speaks)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, JSON);
     headers.extend(Quota::of(refusal).iter().flat_map(Quota::fields));
     if let Some(seconds) = refusal.retry_after_seconds() {

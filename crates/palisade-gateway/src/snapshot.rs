@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::{self, Key, Keys, Principal};
+use palisade_guard::edge;
 use palisade_guard::identify;
 use palisade_guard::limit::subject::Subject;
 use palisade_guard::limit::{Admission, Limits};
 use palisade_guard::message::{self, Bounds};
 use palisade_guard::refusal::Refusal;
 use palisade_guard::seal::Sealer;
-use palisade_guard::edge;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) body_bytes: usize,
     pub(crate) header_bytes: usize,
     pub(crate) max_connections: usize,
+    /// Whether the status page is served.
+    pub(crate) monitoring: bool,
     pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
     pub(crate) sealer: Sealer,
     pub(crate) journal: Journal,
@@ -69,7 +71,18 @@ pub(crate) struct Surroundings {
 
 /// Names of the environment that every child may see; all others are the operator's to name.
 const INHERITED: [&str; 13] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_CACHE_HOME",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
     "SSL_CERT_FILE",
 ];
 
@@ -101,6 +114,7 @@ impl Snapshot {
                 config.edge.headers.apply(&mut headers, secure);
                 headers
             }),
+            monitoring: config.monitoring,
             edge: config.edge,
             identify: config.identify,
             timeouts: config.timeouts,
@@ -194,7 +208,7 @@ fn in_process(name: &Arc<str>, launch: Launch, config: &Config, around: &Surroun
     let settings = stdio::Settings {
         name: Arc::clone(name),
         launch,
-        answer_timeout: std::time::Duration::from_secs(300),
+        answer_timeout: std::time::Duration::from_mins(5),
         answer_bytes: config.message.answer,
         max_sessions: 1024,
         session_idle: config.timeouts.session,
@@ -225,7 +239,7 @@ fn build_server(server: &checked::Server, config: &Config, around: &Surroundings
                 answer_bytes: config.message.answer,
                 connect_timeout: config.timeouts.connect,
             };
-            Upstream::Http(HttpUpstream::new(settings).map_err(|error| failed(&error))?)
+            Upstream::Http(Box::new(HttpUpstream::new(settings).map_err(|error| failed(&error))?))
         }
         checked::Upstream::Stdio { command, env, inherit_env, working_dir } => {
             let line = CommandLine {
@@ -262,8 +276,7 @@ fn environment(
     ours: &[(OsString, OsString)],
 ) -> Vec<(OsString, OsString)> {
     let passes = |name: &str| INHERITED.contains(&name) || inherited.iter().any(|inherited| inherited == name);
-    let mut environment: Vec<_> =
-        ours.iter().filter(|(name, _)| name.to_str().is_some_and(passes)).cloned().collect();
+    let mut environment: Vec<_> = ours.iter().filter(|(name, _)| name.to_str().is_some_and(passes)).cloned().collect();
     for (name, value) in set {
         environment.retain(|(present, _)| present != name.as_str());
         environment.push((name.into(), value.reveal().into()));

@@ -4,6 +4,9 @@
 //! counted by valgrind's callgrind, driven by gungraun: `apt install valgrind` and
 //! `cargo install gungraun-runner --version 0.20.0`, the version of the library.
 //!
+//! Valgrind hides a processor's instructions for SHA-256, so what hashes (`key`, `intent`, `closing`) counts several times
+//! what it costs; between two versions it compares all the same.
+//!
 //! Each count is one judgement on an input that was made beforehand. The input is returned, so that dropping it is
 //! not counted.
 

@@ -417,7 +417,8 @@ mod tests {
     /// D1: Retry-After is a whole second, at least 1.
     #[test]
     fn retry_after_is_rounded_up() {
-        let seconds = |ms| Refusal::new(Reason::RateLimited).retry_after(Duration::from_millis(ms)).retry_after_seconds();
+        let seconds =
+            |ms| Refusal::new(Reason::RateLimited).retry_after(Duration::from_millis(ms)).retry_after_seconds();
         assert_eq!([seconds(0), seconds(1), seconds(1000), seconds(1001)], [Some(1), Some(1), Some(1), Some(2)]);
     }
 }

@@ -68,7 +68,10 @@ mod tests {
     fn a_handle_is_bound() {
         let sealer = Sealer::new(&[7; 32]).unwrap();
         let handle = sealer.seal([1; 12], b"upstream-session", &["alice", "files"]).unwrap();
-        assert_eq!(sealer.open(handle.as_bytes(), &["alice", "files"]).as_deref(), Some(b"upstream-session".as_slice()));
+        assert_eq!(
+            sealer.open(handle.as_bytes(), &["alice", "files"]).as_deref(),
+            Some(b"upstream-session".as_slice())
+        );
         for stranger in [["bob", "files"], ["alice", "search"], ["alicef", "iles"]] {
             assert_eq!(sealer.open(handle.as_bytes(), &stranger), None);
         }

@@ -137,7 +137,7 @@ proptest! {
         }
     }
 
-    /// A20: nothing goes upstream but the listed names, whatever else the request carries.
+    /// P-A20: nothing goes upstream but the listed names, whatever else the request carries.
     #[test]
     fn only_listed_headers_go_up(names in prop::collection::vec("(mcp-|x-|mcp-param-)?[a-z_-]{1,12}", 0..12)) {
         let headers: HeaderMap =

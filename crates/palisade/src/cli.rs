@@ -81,7 +81,7 @@ pub(crate) struct Settings {
     /// Read keys from this file, one in a line, `KEY` or `NAME KEY`
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// Insist on keys from the environment: MCP_API_KEYS, API_KEY, AUTH_TOKEN or MCP_API_KEY_HASH
+    /// Insist on keys from the environment: `MCP_API_KEYS`, `API_KEY`, `AUTH_TOKEN` or `MCP_API_KEY_HASH`
     #[arg(long)]
     pub(crate) env_keys: bool,
     /// A key on the command line, where every process can read it: development only

@@ -9,7 +9,8 @@ use crate::reply::Reply;
 use crate::snapshot::Snapshot;
 
 /// No script, no image, nothing from elsewhere; the one style is our own.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page.
 pub(super) fn page(gate: &Snapshot, head: &request::Parts) -> Reply {

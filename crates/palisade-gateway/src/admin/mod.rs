@@ -54,7 +54,7 @@ pub(crate) async fn private(
     head: &request::Parts,
     caller: &Principal,
 ) -> Result<Reply, Refusal> {
-    if matches!(route, Route::Unknown) {
+    if matches!(route, Route::Unknown) || matches!(route, Route::Status) && !gate.monitoring {
         return passage.fact("route", Err(Refusal::new(Reason::UnknownPath)));
     }
     if !is_reading(head) {

@@ -167,10 +167,6 @@ pub struct Timeouts {
     pub header: Duration,
     /// For a request's body.
     pub body: Duration,
-    /// For the next request on an open connection.
-    pub idle: Duration,
-    /// For a client that does not read its answer.
-    pub write: Duration,
     /// For a connection to an upstream.
     pub connect: Duration,
     /// Between two signs of life on a quiet stream.

@@ -319,10 +319,6 @@ pub(super) struct Timeouts {
     pub(super) header: String,
     /// For a request's body.
     pub(super) body: String,
-    /// For the next request on an open connection.
-    pub(super) idle: String,
-    /// For a client that does not read its answer.
-    pub(super) write: String,
     /// For a connection to an upstream.
     pub(super) connect: String,
     /// Between two signs of life on a quiet stream.
@@ -339,8 +335,6 @@ impl Default for Timeouts {
         Self {
             header: text("10s"),
             body: text("30s"),
-            idle: text("75s"),
-            write: text("30s"),
             connect: text("10s"),
             keep_alive: text("15s"),
             session: text("30m"),

@@ -153,8 +153,8 @@ impl Journal {
     pub fn open(config: Config, clock: fn() -> Moment) -> Result<(Self, Recovered), Error> {
         let disk = Disk::open(&config.dir)?;
         let recovered = recover::recover(&disk)?;
-        let journal = Self::begin(&config, Box::new(disk), &recovered, clock)
-            .map_err(|error| Error::Io(config.dir, error))?;
+        let journal =
+            Self::begin(&config, Box::new(disk), &recovered, clock).map_err(|error| Error::Io(config.dir, error))?;
         Ok((journal, recovered))
     }
 

@@ -111,7 +111,7 @@ pub(crate) struct Server {
 /// How a server is reached.
 pub(crate) enum Upstream {
     /// Streamable HTTP.
-    Http(http::HttpUpstream),
+    Http(Box<http::HttpUpstream>),
     /// Child processes, or servers in this process, that speak lines.
     Stdio(Arc<stdio::StdioUpstream>),
 }

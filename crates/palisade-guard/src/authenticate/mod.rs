@@ -11,8 +11,8 @@ mod static_key;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 
 pub use static_key::{Key, Keys};
 
@@ -55,7 +55,8 @@ impl Principal {
 const CREDENTIAL_BYTES: usize = 4096;
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CHALLENGE: &str = r#"Bearer realm="mcp""#;
-const CHALLENGE_INVALID: &str = r#"Bearer realm="mcp", error="invalid_token", error_description="the key is not known""#;
+const CHALLENGE_INVALID: &str =
+    r#"Bearer realm="mcp", error="invalid_token", error_description="the key is not known""#;
 
 impl Config {
     /// The principal of mode `none`.

@@ -92,7 +92,7 @@ fn a_client_takes_two_hundred_bytes() {
     assert!(size_of::<super::window::Window<u16, FINE>>() + size_of::<super::window::Window<u16, COARSE>>() <= 144);
 }
 
-/// D3, R21: a million hostile addresses that fail to authenticate stay under 256 MiB, all windows together, and the
+/// D3: a million hostile addresses that fail to authenticate stay under 256 MiB, all windows together, and the
 /// memory comes back.
 #[test]
 fn a_million_addresses() {

@@ -234,7 +234,7 @@ fn meta_missing(field: &'static str) -> Refusal {
 }
 
 fn unsupported(requested: &str) -> Refusal {
-    let bounded: String = requested.chars().filter(|ch| ch.is_ascii_graphic()).take(32).collect();
+    let bounded: String = requested.chars().filter(char::is_ascii_graphic).take(32).collect();
     Refusal::new(Reason::UnsupportedRevision)
         .with("supported", Detail::List(Revision::SUPPORTED.to_vec()))
         .with("requested", Detail::Text(Cow::Owned(bounded)))

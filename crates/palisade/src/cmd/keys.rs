@@ -12,7 +12,7 @@ use crate::say;
 pub(crate) fn keys(command: &Keys) -> ExitCode {
     let Keys::Generate { format } = command;
     let key = make_key();
-    let hash: String = Table::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Table::digest(key.as_bytes()).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     match format {
         KeyFormat::Text => {
             say::out(&key);

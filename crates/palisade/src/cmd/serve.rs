@@ -162,10 +162,11 @@ fn curl(endpoint: &str, header: &str) -> String {
 }
 
 fn snippet(endpoint: &str, key: &str, keyless: bool) -> serde_json::Value {
-    let mut server = serde_json::json!({"type": "http", "url": endpoint});
-    if !keyless {
-        server["headers"] = serde_json::json!({"Authorization": format!("Bearer {key}")});
-    }
+    let server = if keyless {
+        serde_json::json!({"type": "http", "url": endpoint})
+    } else {
+        serde_json::json!({"type": "http", "url": endpoint, "headers": {"Authorization": format!("Bearer {key}")}})
+    };
     serde_json::json!({"mcpServers": {"palisade": server}})
 }
 

@@ -120,7 +120,7 @@ fn judge(gate: &Gate, upstream: &Upstream, name: &str, document: &[u8], sound: O
     }
 }
 
-/// E1, D8: two spellings of one key, or one key twice, at every level that the gateway reads.
+/// E1, P-D8: two spellings of one key, or one key twice, at every level that the gateway reads.
 #[test]
 fn keys_with_two_readings_are_refused() {
     let upstream = Upstream::echo();
@@ -146,7 +146,7 @@ fn keys_with_two_readings_are_refused() {
     assert!(upstream.requests().is_empty());
 }
 
-/// E1, D18: arrays pass where the revision has batches, message by message, and nowhere else.
+/// E1, P-D18: arrays pass where the revision has batches, message by message, and nowhere else.
 #[test]
 fn batches_pass_in_their_revision_alone() {
     let upstream = Upstream::echo();
@@ -193,7 +193,7 @@ fn batches_pass_in_their_revision_alone() {
     );
 }
 
-/// E1, D23: a mirrored header that disagrees with the body, in every field and form.
+/// E1, P-D23: a mirrored header that disagrees with the body, in every field and form.
 #[test]
 fn mirrored_headers_must_agree() {
     let upstream = Upstream::echo();
@@ -248,7 +248,7 @@ fn mirrored_headers_must_agree() {
     assert_eq!(upstream.calls().len(), 2);
 }
 
-/// E1, D21: raw line breaks inside one HTTP message stay one message on stdio.
+/// E1, P-D21: raw line breaks inside one HTTP message stay one message on stdio.
 #[test]
 fn a_message_stays_one_message_on_stdio() {
     let gate = Gate::run(&[], &["python3", "-c", LINES]);

@@ -1,5 +1,6 @@
 //! The built program, started for one test; and requests to it byte by byte.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -61,9 +62,9 @@ impl Gate {
         std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
                 if let Some((_, address)) = line.split_once("listening on http://") {
-                    drop(ready.send(address.trim().parse::<SocketAddr>().unwrap()));
+                    ready.send(address.trim().parse::<SocketAddr>().unwrap()).unwrap();
                 }
-                kept.lock().unwrap().push_str(&format!("{line}\n"));
+                writeln!(kept.lock().unwrap(), "{line}").unwrap();
             }
         });
         let Ok(address) = address.recv_timeout(PATIENCE) else {
@@ -119,7 +120,7 @@ impl Gate {
         for (name, value) in
             usual.iter().filter(|(name, _)| !given(name)).chain(headers.iter().filter(|(_, value)| !value.is_empty()))
         {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            write!(request, "{name}: {value}\r\n").unwrap();
         }
         request.push_str("\r\n");
         [request.as_bytes(), body].concat()

@@ -15,6 +15,7 @@ mod edge;
 mod gate;
 mod harness;
 mod limits;
+mod pages;
 mod production;
 mod real_clients;
 mod upstream;

@@ -164,8 +164,6 @@ fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
     Timeouts {
         header: read("header", &raw.header, 60 * SECOND),
         body: read("body", &raw.body, 3600 * SECOND),
-        idle: read("idle", &raw.idle, 3600 * SECOND),
-        write: read("write", &raw.write, 3600 * SECOND),
         connect: read("connect", &raw.connect, 60 * SECOND),
         keep_alive: read("keep_alive", &raw.keep_alive, 3600 * SECOND),
         session: read("session", &raw.session, 24 * 3600 * SECOND),

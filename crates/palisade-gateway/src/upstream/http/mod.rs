@@ -334,18 +334,15 @@ fn trouble(status: StatusCode) -> Refusal {
 /// TLS 1.2 and 1.3 against the system's certificates, or those of one file.
 fn tls_config(ca_file: Option<&Path>) -> io::Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let pem = std::fs::read(path)?;
-            for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
-                roots.add(certificate?).map_err(io::Error::other)?;
-            }
+    if let Some(path) = ca_file {
+        let pem = std::fs::read(path)?;
+        for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
+            roots.add(certificate?).map_err(io::Error::other)?;
         }
-        None => {
-            let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if added == 0 {
-                return Err(io::Error::other("the system has no certificates to trust; set ca_file"));
-            }
+    } else {
+        let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if added == 0 {
+            return Err(io::Error::other("the system has no certificates to trust; set ca_file"));
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -74,11 +74,9 @@ impl Launch {
         }
         let mut child = command.spawn()?;
         match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
-            (Some(input), Some(output), Some(errors)) => Ok(Connection {
-                input: Box::new(input),
-                output: Box::new(output),
-                process: Some((child, errors)),
-            }),
+            (Some(input), Some(output), Some(errors)) => {
+                Ok(Connection { input: Box::new(input), output: Box::new(output), process: Some((child, errors)) })
+            }
             _ => Err(io::Error::other("the child has no pipes")),
         }
     }

@@ -16,10 +16,10 @@ use bytes::Bytes;
 use palisade_guard::message::{Message, Revision, Shape, read_answer};
 use palisade_guard::refusal::{Reason, Refusal};
 
-use super::link::{Link, Listener};
-use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
 use super::super::judge::{self, Verdict};
 use super::super::{Answer, Events, Expected, invalid};
+use super::link::{Link, Listener};
+use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
 use crate::time;
 use crate::transport::sse::Event;
 
@@ -58,6 +58,15 @@ struct State {
     backlog: VecDeque<Bytes>,
     ended: bool,
     used_ms: u64,
+}
+
+/// Where a message stands in its stream.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Others follow.
+    Between,
+    /// The response, with its `error.code` if it is an error.
+    Last(Option<i64>),
 }
 
 #[derive(Default)]
@@ -212,7 +221,7 @@ impl State {
             Shape::Response { error, .. } => {
                 let id = envelope.id().unwrap_or_default();
                 let number = self.close_request(&id).ok_or_else(|| invalid("a response to no open request"))?;
-                self.deliver(number, bytes, Some(*error));
+                self.deliver(number, bytes, Place::Last(*error));
                 self.streams.remove(&number);
             }
             Shape::Request { .. } => {
@@ -220,13 +229,13 @@ impl State {
                     self.asked.pop_front();
                 }
                 self.asked.push_back(envelope.id().unwrap_or_default());
-                self.to_newest(bytes);
+                self.deliver_to_newest(bytes);
             }
             Shape::Notification { .. } => {
                 let token = envelope.param(&["progressToken"]).map(|(span, _)| bytes.slice(span));
                 match token.and_then(|token| self.progress.get(&token).copied()) {
-                    Some(number) => self.deliver(number, bytes, None),
-                    None => self.to_newest(bytes),
+                    Some(number) => self.deliver(number, bytes, Place::Between),
+                    None => self.deliver_to_newest(bytes),
                 }
             }
         }
@@ -234,31 +243,31 @@ impl State {
     }
 
     /// The newest open request whose client is still there, else the GET stream, else the backlog.
-    fn to_newest(&mut self, bytes: Bytes) {
+    fn deliver_to_newest(&mut self, bytes: Bytes) {
         let has_sink = |number: &u64| self.streams.get(number).is_some_and(|stream| stream.sink.is_some());
         let newest = self.open.iter().rev().map(|(_, number)| *number).find(has_sink);
         match newest.or_else(|| has_sink(&STANDING).then_some(STANDING)) {
-            Some(number) => self.deliver(number, bytes, None),
+            Some(number) => self.deliver(number, bytes, Place::Between),
             None if self.backlog.len() < KEPT_EVENTS => self.backlog.push_back(bytes),
             None => tracing::warn!("dropped a message of the server: no client listens"),
         }
     }
 
-    fn deliver(&mut self, number: u64, bytes: Bytes, last: Option<Option<i64>>) {
+    fn deliver(&mut self, number: u64, bytes: Bytes, place: Place) {
         let stream = self.streams.entry(number).or_default();
         stream.events += 1;
         let id = Bytes::from(format!("{number}-{}", stream.events));
         let event = Event { id: Some(id), ..Event::message(bytes) };
-        let mail = match last {
-            Some(error) => Mail::Last { event: event.clone(), error },
-            None => Mail::Event(event.clone()),
+        let mail = match place {
+            Place::Last(error) => Mail::Last { event: event.clone(), error },
+            Place::Between => Mail::Event(event.clone()),
         };
         if stream.sink.as_ref().is_some_and(|sink| !sink.send(mail)) {
             stream.sink = None;
         }
         let events = stream.events;
         // A lone first response was sent as plain JSON; only what a client could ask for again is kept.
-        if events > 1 || last.is_none() {
+        if events > 1 || matches!(place, Place::Between) {
             self.keep(number, events, event);
         }
     }
@@ -282,7 +291,7 @@ impl State {
         self.streams.entry(number).or_default().sink = Some(sink);
         if number == STANDING {
             for bytes in std::mem::take(&mut self.backlog) {
-                self.deliver(STANDING, bytes, None);
+                self.deliver(STANDING, bytes, Place::Between);
             }
         }
     }
@@ -311,4 +320,3 @@ impl Listener for ChildListener {
         state.open.clear();
     }
 }
-

@@ -89,9 +89,10 @@ impl<G: Send + Unpin + 'static> Mailbox<G> {
             }
             Poll::Pending => {
                 let Some((_, sleep)) = &mut self.patience else { return Poll::Pending };
-                sleep.as_mut().poll(context).map(|()| {
-                    Some(Err(Refusal::new(Reason::Timeout).because("the server is silent")))
-                })
+                sleep
+                    .as_mut()
+                    .poll(context)
+                    .map(|()| Some(Err(Refusal::new(Reason::Timeout).because("the server is silent"))))
             }
         }
     }

@@ -28,10 +28,10 @@ use crate::random;
 use crate::session::{Resumed, Session};
 use crate::time;
 pub use launch::InProcess;
-pub(crate) use own::OwnSession;
 pub(crate) use launch::{CommandLine, Launch};
 use legacy::LegacySession;
 use link::Link;
+pub(crate) use own::OwnSession;
 use shared::SharedServer;
 
 /// One server that speaks lines.
@@ -64,7 +64,7 @@ const MODERN: u8 = 1;
 const LEGACY: u8 = 2;
 
 /// How long a server may take to say which era it speaks; one that is fetched by its command the first time is slow.
-const PROBE: Duration = Duration::from_secs(60);
+const PROBE: Duration = Duration::from_mins(1);
 const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"palisade","version":"0.1.0"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
 /// Where the id stands in it.
 const DISCOVER_ID: std::ops::Range<usize> = 22..23;
@@ -178,7 +178,13 @@ impl StdioUpstream {
 
     /// A request of 2026-07-28, for the shared child.
     async fn modern(&self, message: &Message) -> Result<Answer, Refusal> {
-        let server = self.shared().await?;
+        let server = match self.shared().await {
+            // As the server itself would say it: clients that probe take this for a legacy server and initialize.
+            Err(refusal) if message.is("server/discover") && refusal.reason() == Reason::UnsupportedRevision => {
+                return Err(Refusal::new(Reason::UnknownMethod).says("this server speaks earlier protocol revisions"));
+            }
+            shared => shared?,
+        };
         match message.form() {
             Some(Form::Request) => server.request(message, self.settings.answer_timeout).await,
             // Over HTTP a client cancels by leaving; its ids mean nothing to the server.

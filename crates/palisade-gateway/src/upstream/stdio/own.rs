@@ -13,7 +13,7 @@ use super::legacy::LegacySession;
 
 /// How long the gateway waits for an answer to a question of its own.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Where the id stands in a question, which serde_json writes with sorted keys: `{"id":1,…`.
+/// Where the id stands in a question, which `serde_json` writes with sorted keys: `{"id":1,…`.
 const ID: std::ops::Range<usize> = 6..7;
 
 /// A legacy session of the gateway's own: its child ends with it.

@@ -13,9 +13,9 @@ use bytes::{Bytes, BytesMut};
 use palisade_guard::message::{Bounds, Envelope, Message, Shape, json, read_answer};
 use palisade_guard::refusal::Refusal;
 
+use super::super::{Answer, invalid, judge};
 use super::link::{Link, Listener};
 use super::mailbox::{Mail, Sink, gone, mailbox};
-use super::super::{Answer, invalid, judge};
 use crate::transport::sse::Event;
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";

@@ -40,7 +40,7 @@ fn protocol_headers_go_up() {
     assert!(upstream_headers(&headers).all(|(name, value)| headers[name] == *value));
 }
 
-/// A20: the caller's credentials and claims about its address end here.
+/// P-A20: the caller's credentials and claims about its address end here.
 #[test]
 fn everything_else_stays() {
     for name in [
@@ -93,7 +93,7 @@ fn everything_else_stays() {
     }
 }
 
-/// A20: whatever `Connection` nominates is dropped, in any case and on any of its lines.
+/// P-A20: whatever `Connection` nominates is dropped, in any case and on any of its lines.
 #[test]
 fn nominated_headers_stay() {
     let call = [("mcp-method", "tools/call"), ("mcp-name", "weather")];
@@ -103,7 +103,7 @@ fn nominated_headers_stay() {
     check_up(&[call[0], call[1], ("connection", "mcp-names, mcp")], &["mcp-method", "mcp-name"]);
 }
 
-/// A20: of two parameters that a CGI-like server would take for one, the underscored stays.
+/// P-A20: of two parameters that a CGI-like server would take for one, the underscored stays.
 #[test]
 fn underscore_twins_stay() {
     check_up(&[("mcp-param-user-id", "1"), ("mcp-param-user_id", "2")], &["mcp-param-user-id"]);
@@ -114,7 +114,7 @@ fn underscore_twins_stay() {
     );
 }
 
-/// A20: of an upstream's headers only a plausible `Retry-After` comes back.
+/// P-A20: of an upstream's headers only a plausible `Retry-After` comes back.
 #[test]
 fn only_retry_after_comes_back() {
     let back = |lines: &[(&str, &str)]| {

@@ -64,11 +64,15 @@ fn modern_requests_agree_in_all_places() {
     for method in ["initialize", "ping", "logging/setLevel", "no/such", "tools/call2"] {
         assert_eq!(modern(method, "", &[]).run(), Err(UnknownMethod), "{method}");
     }
-    let with = |headers: &[(&'static str, &'static str)]| Case { headers: headers.to_vec(), ..modern("tools/list", "", &[]) };
+    let with =
+        |headers: &[(&'static str, &'static str)]| Case { headers: headers.to_vec(), ..modern("tools/list", "", &[]) };
     assert_eq!(with(&[]).run(), Err(HeaderMismatch));
     assert_eq!(with(&[("mcp-protocol-version", "2026-07-28")]).run(), Err(HeaderMismatch));
     assert_eq!(with(&[("mcp-method", "tools/list")]).run(), Err(HeaderMismatch));
-    assert_eq!(with(&[("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/list")]).run(), Err(HeaderMismatch));
+    assert_eq!(
+        with(&[("mcp-protocol-version", "2025-11-25"), ("mcp-method", "tools/list")]).run(),
+        Err(HeaderMismatch)
+    );
     let twice = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list"), ("mcp-method", "tools/list")];
     assert_eq!(with(&twice).run(), Err(HeaderMismatch));
     let bare = Case { params: String::new(), ..modern("tools/list", "", &[]) };

@@ -54,7 +54,7 @@ fn malformed_envelopes() {
     refuses(&format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(300)), Reason::NotAMessage);
 }
 
-/// E1, D8: a key that only looks like a key of the envelope is refused; a tool's arguments are the tool's own.
+/// E1, P-D8: a key that only looks like a key of the envelope is refused; a tool's arguments are the tool's own.
 #[test]
 fn lookalikes_are_refused() {
     for key in ["Method", "METHOD", "Params", "param\u{17f}", "ID", "JsonRpc", "\\u004dethod"] {
@@ -71,7 +71,9 @@ fn lookalikes_are_refused() {
 /// E1: a batch keeps the bytes of each of its messages, and has a bound.
 #[test]
 fn batches_are_read_message_by_message() {
-    let text = Bytes::from_static(b"[ {\"jsonrpc\":\"2.0\",\"method\":\"a\"} ,{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"b\"}]");
+    let text = Bytes::from_static(
+        b"[ {\"jsonrpc\":\"2.0\",\"method\":\"a\"} ,{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"b\"}]",
+    );
     let Ok(Body::Batch(envelopes)) = read(&Config::default(), text) else { panic!("no batch") };
     assert_eq!(envelopes[0].bytes, "{\"jsonrpc\":\"2.0\",\"method\":\"a\"}");
     assert_eq!(envelopes[1].id().unwrap(), "1");

@@ -1,126 +1,7 @@
-//! Strict JSON (RFC 8259) in one pass: every byte judged, nothing built but an outline.
-//!
-//! 1. The text is UTF-8 and exactly one value, by the grammar of RFC 8259; no byte order mark, no trailing bytes.
-//! 2. No object names one key twice, escapes undone: parsers disagree on which of the two counts, and a gateway
-//!    that judges one while the server behind it runs the other has judged nothing.
-//! 3. No escape names half a surrogate pair, which some parsers replace and others refuse.
-//! 4. Nesting and the number of values are bounded before anything is allocated for them.
-//!
-//! The [`Outline`] keeps where the outermost members stand. Values stay bytes of the original: what was judged
-//! is what is sent.
+//! The one pass over a document.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
-/// How deep and how large a document may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Arrays and objects inside one another.
-    pub depth: usize,
-    /// Values and keys in all.
-    pub nodes: usize,
-    /// Whether `"\ud83d"` alone may pass: what a caller sends may not, but servers written in JavaScript answer so
-    /// when they cut a text inside an emoji.
-    pub lone_surrogates: bool,
-}
-
-/// Why a document is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Not UTF-8, from this byte on.
-    NotUtf8(usize),
-    /// Not JSON, at this byte.
-    Syntax(usize),
-    /// The key that ends here stands twice in its object.
-    DuplicateKey(usize),
-    /// The escape here is half a surrogate pair.
-    LoneSurrogate(usize),
-    /// Nested deeper than the bound.
-    TooDeep,
-    /// More values than the bound.
-    TooMany,
-}
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `{…}`
-    Object,
-    /// `[…]`
-    Array,
-    /// `"…"`
-    String,
-    /// A number with neither fraction nor exponent.
-    Integer,
-    /// Any other number.
-    Number,
-    /// `true` or `false`
-    Bool,
-    /// `null`
-    Null,
-}
-
-/// One value near the root: a member of an object, or an element of an array (then its key is empty).
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Index of the member that holds it; `None` at the root.
-    pub parent: Option<u32>,
-    key: Key,
-    /// Where the value stands.
-    pub value: Range<usize>,
-    /// What the value is.
-    pub kind: Kind,
-}
-
-/// The outermost members of one document, in document order.
-#[derive(Debug, Clone)]
-pub struct Outline {
-    /// What the root is.
-    pub root: Kind,
-    /// Where the root stands (white space around it left out).
-    pub span: Range<usize>,
-    members: Vec<Member>,
-    decoded: String,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Key {
-    /// Stands in the document as it is.
-    Plain(usize, usize),
-    /// Was escaped; stands in `decoded`.
-    Decoded(usize, usize),
-}
-
-/// Members at most this far from the root are outlined: `params.notifications.resourceSubscriptions[0]`.
-const OUTLINED: usize = 4;
-
-/// Objects with more keys than this are checked for duplicates by sorting, not by comparing each with each.
-const FEW_KEYS: usize = 16;
-
-impl Outline {
-    /// All members that `parent` holds, with their index.
-    pub fn children<'a>(&'a self, parent: Option<u32>) -> impl Iterator<Item = (u32, &'a Member)> + 'a {
-        (0u32..).zip(&self.members).filter(move |(_, member)| member.parent == parent)
-    }
-
-    /// The member `name` of `parent`.
-    pub fn get<'a>(&'a self, text: &[u8], parent: Option<u32>, name: &str) -> Option<(u32, &'a Member)> {
-        self.children(parent).find(|(_, member)| self.key(text, member) == name.as_bytes())
-    }
-
-    /// A member's key, escapes undone.
-    pub fn key<'a>(&'a self, text: &'a [u8], member: &Member) -> &'a [u8] {
-        key_bytes(text, &self.decoded, member.key)
-    }
-}
-
-fn key_bytes<'a>(text: &'a [u8], decoded: &'a str, key: Key) -> &'a [u8] {
-    match key {
-        Key::Plain(from, to) => text.get(from..to),
-        Key::Decoded(from, to) => decoded.as_bytes().get(from..to),
-    }
-    .unwrap_or_default()
-}
+use super::text::{hex4, unescape};
+use super::{Bounds, FEW_KEYS, Fault, Key, Kind, Member, OUTLINED, Outline, key_bytes};
 
 /// Judges one document.
 pub fn scan(text: &[u8], bounds: Bounds) -> Result<Outline, Fault> {
@@ -131,12 +12,12 @@ pub fn scan(text: &[u8], bounds: Bounds) -> Result<Outline, Fault> {
     scan.space();
     let start = scan.at;
     let root = scan.value(0, None, true)?;
-    let span = start..scan.at;
+    let end = scan.at;
     scan.space();
     if scan.at != text.len() {
         return Err(Fault::Syntax(scan.at));
     }
-    Ok(Outline { root, span, members: scan.members, decoded: scan.decoded })
+    Ok(Outline { root, span: start..end, members: scan.members, decoded: scan.decoded })
 }
 
 struct Scan<'t> {
@@ -421,71 +302,4 @@ impl Scan<'_> {
         self.at += word.len();
         Ok(kind)
     }
-}
-
-fn hex4(digits: &[u8]) -> Option<u16> {
-    let [a, b, c, d] = digits else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let unit = digit(*a)? << 12 | digit(*b)? << 8 | digit(*c)? << 4 | digit(*d)?;
-    u16::try_from(unit).ok()
-}
-
-/// The text of a string that [`scan`] found good, quotes left out. Borrowed where nothing is escaped.
-pub fn text_of(quoted: &[u8]) -> Cow<'_, str> {
-    let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default();
-    if memchr::memchr(b'\\', inner).is_none() {
-        return String::from_utf8_lossy(inner);
-    }
-    Cow::Owned(unescape(inner))
-}
-
-/// Undoes the escapes of a string that [`scan`] found good.
-fn unescape(raw: &[u8]) -> String {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        let (plain, escape) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        let (ch, len) = unescape_one(escape);
-        out.extend_from_slice(ch.encode_utf8(&mut [0; 4]).as_bytes());
-        rest = escape.get(len..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn unescape_one(escape: &[u8]) -> (char, usize) {
-    let ch = match escape.get(1) {
-        Some(b'u') => {
-            let unit = |from: usize| escape.get(from..from + 4).and_then(hex4).unwrap_or(0xfffd);
-            let (first, second) = (unit(2), unit(8));
-            return match char::decode_utf16([first, second]).next() {
-                Some(Ok(ch)) if ch.len_utf16() == 2 => (ch, 12),
-                Some(Ok(ch)) => (ch, 6),
-                _ => (char::REPLACEMENT_CHARACTER, 6),
-            };
-        }
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(other) => char::from(*other),
-        None => char::REPLACEMENT_CHARACTER,
-    };
-    (ch, 2)
-}
-
-/// The value at `path` below a value that [`scan`] found good: where it stands and what it is.
-pub fn find(text: &[u8], within: Range<usize>, path: &[&str]) -> Option<(Range<usize>, Kind)> {
-    let slice = text.get(within.clone())?;
-    // Deep enough for any document that passed; the bounds were judged then.
-    let bounds = Bounds { depth: usize::MAX, nodes: usize::MAX, lone_surrogates: true };
-    let outline = scan(slice, bounds).ok()?;
-    let Some((name, rest)) = path.split_first() else {
-        return Some((within, outline.root));
-    };
-    let (_, member) = outline.get(slice, None, name)?;
-    let value = within.start + member.value.start..within.start + member.value.end;
-    if rest.is_empty() { Some((value, member.kind)) } else { find(text, value, rest) }
 }
