@@ -60,7 +60,8 @@ fn one_more(mut verifier: Verifier, fields: &[u8]) {
         Ok(()) => {
             let after = verifier.report();
             assert_eq!((verifier.chain(), after.lines, after.segments), (chain, before.lines + 1, before.segments));
-            assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "what passes is JSON");
+            // The text of fields that nothing depends on is not read, not even as UTF-8: the hash vouches for it.
+            assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok(), "what passes has the form of JSON");
             assert!(after.arrivals + after.open <= before.arrivals + before.open + 1);
         }
         Err(finding) => assert_eq!(finding.to_string().lines().count(), 1),
