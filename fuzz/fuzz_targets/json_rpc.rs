@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+use palisade_fuzz::Plain;
 use palisade_guard::message::{Body, Config, Envelope, Facts, Shape, Targets, agree, headers, json, read};
 use serde_json::Value;
 
@@ -26,24 +27,19 @@ fuzz_target!(|input: &[u8]| {
             message(envelope, &headers, false);
         }
         Ok(Body::Batch(envelopes)) => {
-            let whole: Vec<Value> = serde_json::from_slice(body).expect("a batch is an array");
-            assert_eq!(whole.len(), envelopes.len());
-            for (envelope, value) in envelopes.into_iter().zip(whole) {
-                assert_eq!(serde_json::from_slice::<Value>(&envelope.bytes).ok(), Some(value));
-                message(envelope, &headers, true);
+            if let Some(whole) = parsed(body) {
+                let whole = whole.as_array().expect("a batch is an array");
+                let read: Vec<Value> = envelopes.iter().filter_map(|envelope| parsed(&envelope.bytes)).collect();
+                assert_eq!(&read, whole);
             }
+            envelopes.into_iter().for_each(|envelope| message(envelope, &headers, true));
         }
     }
 });
 
 fn message(envelope: Envelope, headers: &HeaderMap, batched: bool) {
     let bytes = envelope.bytes.clone();
-    let value: Value = match serde_json::from_slice(&bytes) {
-        Ok(value) => value,
-        // RFC 8259 has no largest number; only who computes with it has.
-        Err(error) if error.to_string().contains("number out of range") => return,
-        Err(error) => panic!("what passes is JSON: {error}"),
-    };
+    let Some(value) = parsed(&bytes) else { return };
     match &envelope.shape {
         Shape::Request { method, .. } | Shape::Notification { method } => {
             assert_eq!(value["method"].as_str(), Some(&**method));
@@ -57,7 +53,7 @@ fn message(envelope: Envelope, headers: &HeaderMap, batched: bool) {
         assert_eq!(message.target().map(AsRef::as_ref), value["params"]["name"].as_str());
     }
     if let Some(arguments) = message.arguments() {
-        assert_eq!(serde_json::from_slice::<Value>(&bytes[arguments]).ok().as_ref(), value["params"].get("arguments"));
+        assert_eq!(parsed(&bytes[arguments]).as_ref(), value["params"].get("arguments"));
     }
     if let Some(method) = message.method().filter(|_| message.revision().is_modern()) {
         assert!(!batched);
@@ -70,7 +66,16 @@ fn message(envelope: Envelope, headers: &HeaderMap, batched: bool) {
         }
     }
     for (_, member) in message_outline(&bytes).children(None) {
-        assert!(serde_json::from_slice::<Value>(&bytes[member.value.clone()]).is_ok(), "a span is a value");
+        assert!(parsed(&bytes[member.value.clone()]).is_some(), "a span is a value");
+    }
+}
+
+/// What an independent reader makes of text that passed; nothing where it computes with a number that is too large.
+fn parsed(text: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(text) {
+        Ok(Plain(value)) => Some(value),
+        Err(error) if error.to_string().contains("number out of range") => None,
+        Err(error) => panic!("what passes is JSON: {error}"),
     }
 }
 
