@@ -18,7 +18,7 @@ benchmarks() {
   if [ "$(gungraun-runner --version 2>/dev/null || true)" != "gungraun-runner $version" ]; then
     cargo install --quiet --locked --root target/tools gungraun-runner --version "$version"
   fi
-  cargo bench --quiet -p palisade-guard
+  cargo bench --quiet -p palisade-guard -p palisade-gateway
 }
 
 if ! command -v cc >/dev/null; then

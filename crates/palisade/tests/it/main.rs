@@ -18,4 +18,5 @@ mod limits;
 mod pages;
 mod production;
 mod real_clients;
+mod streams;
 mod upstream;
