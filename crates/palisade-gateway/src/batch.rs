@@ -63,6 +63,7 @@ pub(crate) async fn answer(
     for (id, vetted) in judged {
         let message = Sending {
             server: Arc::clone(&caller.server),
+            principal: Arc::clone(caller.principal.id()),
             headers: caller.headers.clone(),
             session: session.clone(),
             id,
@@ -111,6 +112,7 @@ fn judge(
 /// One message under way.
 struct Sending {
     server: Arc<Server>,
+    principal: Arc<str>,
     headers: HeaderMap,
     session: Option<Resumed>,
     id: Option<Bytes>,
@@ -139,7 +141,7 @@ impl Sending {
     async fn forward(&self, vetted: &Vetted) -> Result<Answer, Refusal> {
         let answered = match &self.server.upstream {
             Upstream::Http(upstream) => upstream.forward(vetted, &self.headers, self.session.as_ref()).await,
-            Upstream::Stdio(upstream) => upstream.forward(vetted, self.session.as_ref()).await,
+            Upstream::Stdio(upstream) => upstream.forward(vetted, &self.principal, self.session.as_ref()).await,
         };
         answered.map(|answered| answered.answer)
     }

@@ -17,7 +17,6 @@ use palisade_guard::refusal::Refusal;
 
 use crate::arrival;
 use crate::record::OpenRecord;
-use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::http::Arrival;
@@ -106,9 +105,9 @@ impl Passage {
         }
     }
 
-    /// Chooses the form of answers by where the request goes. What is not MCP is answered in plain JSON.
-    pub(crate) fn speak(&mut self, route: &Route, headers: &HeaderMap) {
-        if matches!(route, Route::Mcp(_) | Route::McpAmbiguous) {
+    /// Chooses the form of answers by the path alone, whether or not there is such a server: the form must not tell.
+    pub(crate) fn speak(&mut self, path: &str, headers: &HeaderMap) {
+        if path == "/mcp" || path.starts_with("/mcp/") && path != "/mcp/marketplace" {
             self.speaks = Speaks::Mcp { modern: arrival::speaks_modern(headers), id: None };
         }
     }

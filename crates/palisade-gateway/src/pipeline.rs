@@ -46,15 +46,20 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
     let Arrival { head, body, peer } = arrival;
     let headers = &head.headers;
     let route = route::find(gate, head.uri.path());
-    passage.speak(&route, headers);
+    passage.speak(head.uri.path(), headers);
 
-    // A probe asks for the address it was given, whatever names are served here; it hears one word.
-    if let Some(page) = admin::health(gate, &route, &head) {
-        return passage.fact("route", page);
+    // A probe asks for the address it was given, whatever names are served here; it hears one word. Like all that
+    // arrives it is counted, for each costs a line in the journal, and nobody may fill a disk with them.
+    if matches!(route, Route::Health) {
+        let socket = Subject::address(peer.ip());
+        passage.fact("limit", gate.limits.arrive(&socket, passage.now.monotonic_ms))?;
+        return passage.fact("route", admin::health(gate, &head));
     }
     // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.
     let client = passage.fact("identify", client_address::client(&gate.identify, Some(peer), headers))?;
     passage.identified(&client);
+    let address = Subject::address(client.address());
+    passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
     passage.fact("edge", arrival::must_name_a_host(&head))?;
     passage.fact("edge", edge::host::judge(&gate.edge, &head.uri, headers))?;
     passage.origin = passage.fact("edge", edge::origin::judge(&gate.edge, headers))?;
@@ -65,8 +70,6 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
     if let Some(page) = admin::front(gate, &route, &head) {
         return passage.fact("route", page);
     }
-    let address = Subject::address(client.address());
-    passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
 
     // The caller. The body is still on the wire: an unknown caller cannot make us read it.
     let caller = match authenticate::caller(&gate.authenticate, headers) {
@@ -186,7 +189,10 @@ pub(crate) async fn deed(
         passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name))?;
     passage.record.facts.rule = Some(permit.rule());
     let mirrors = match Catalog::tool_with_mirrors(&call) {
-        Some(tool) => Box::pin(server.catalog.mirrors_of(server, tool)).await,
+        Some(tool) => {
+            let mirrors = Box::pin(server.catalog.mirrors_of(server, tool, headers)).await;
+            passage.fact("validate", mirrors)?
+        }
         None => Arc::default(),
     };
     let vetted = passage.fact("validate", validate::call(&mirrors, Some(headers), permit, call))?;
@@ -199,7 +205,7 @@ pub(crate) async fn deed(
     }
     let answered = match &server.upstream {
         Upstream::Http(upstream) => upstream.forward(&vetted, headers, session).await,
-        Upstream::Stdio(upstream) => Box::pin(upstream.forward(&vetted, session)).await,
+        Upstream::Stdio(upstream) => Box::pin(upstream.forward(&vetted, caller.principal.id(), session)).await,
     };
     let Answered { answer, opened } = passage.fact("forward", answered)?;
     let handle = match opened {

@@ -248,6 +248,7 @@ fn build_server(server: &checked::Server, config: &Config, around: &Surroundings
                 environment: environment(env, inherit_env, &around.environment),
                 working_dir: working_dir.clone(),
             };
+            line.must_exist().map_err(|error| StartError::Server(server.name.to_string(), error))?;
             let settings = stdio::Settings {
                 name: Arc::clone(&server.name),
                 launch: Launch::Command(line),

@@ -17,13 +17,10 @@ use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
 
-/// Whether this is up: one word, no versions and no counts. `None` for every other route.
-pub(crate) fn health(gate: &Snapshot, route: &Route, head: &request::Parts) -> Option<Result<Reply, Refusal>> {
-    if !matches!(route, Route::Health) {
-        return None;
-    }
+/// Whether this is up: one word, no versions and no counts.
+pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Refusal> {
     if !is_reading(head) {
-        return Some(Err(Refusal::new(Reason::MethodNotAllowed)));
+        return Err(Refusal::new(Reason::MethodNotAllowed));
     }
     let up = gate.is_ready() || head.uri.path() == "/health/live";
     let (status, body) = if up {
@@ -32,7 +29,7 @@ pub(crate) fn health(gate: &Snapshot, route: &Route, head: &request::Parts) -> O
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"down"}"#)
     };
     let body = Bytes::from_static(body.as_bytes());
-    Some(Ok(Reply::Page { content_type: "application/json", status, body, policy: None }))
+    Ok(Reply::Page { content_type: "application/json", status, body, policy: None })
 }
 
 /// The page for people, which needs no credential. `None` for every other route.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use palisade_guard::message::{Call, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::{Mirror, mirrors_of_schema};
@@ -39,6 +40,7 @@ pub(crate) struct Tools {
 const KEPT_MS: u64 = 60_000;
 const RETRY_MS: u64 = 10_000;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(90);
 const PAGES: usize = 50;
 const TOOLS: usize = 10_000;
 
@@ -59,10 +61,19 @@ impl Catalog {
         }
     }
 
-    /// The arguments that a tool repeats in headers.
-    pub(crate) async fn mirrors_of(&self, server: &Server, tool: &str) -> Arc<[Mirror]> {
-        let tools = self.tools(server).await.ok();
-        tools.and_then(|tools| tools.mirrors.get(tool).cloned()).unwrap_or_default()
+    /// The arguments that a tool repeats in headers. A request that repeats some, to a server whose tools are not known
+    /// now, is refused: what cannot be compared is not passed on.
+    pub(crate) async fn mirrors_of(
+        &self,
+        server: &Server,
+        tool: &str,
+        headers: &HeaderMap,
+    ) -> Result<Arc<[Mirror]>, Refusal> {
+        match self.tools(server).await {
+            Ok(tools) => Ok(tools.mirrors.get(tool).cloned().unwrap_or_default()),
+            Err(refusal) if headers.keys().any(|name| name.as_str().starts_with("mcp-param-")) => Err(refusal),
+            Err(_) => Ok(Arc::default()),
+        }
     }
 
     /// The server's tools, asked for if they are not known well enough.
@@ -74,7 +85,12 @@ impl Catalog {
         if let Some(known) = self.fresh() {
             return known.tools.ok_or_else(unknown);
         }
-        let asked = match tokio::time::timeout(ASK_TIMEOUT, ask(server)).await {
+        // A child may have to be fetched and started first; to stop it half-way would begin that anew each time.
+        let patience = match &server.upstream {
+            Upstream::Http(_) => ASK_TIMEOUT,
+            Upstream::Stdio(_) => START_TIMEOUT,
+        };
+        let asked = match tokio::time::timeout(patience, ask(server)).await {
             Ok(asked) => asked,
             Err(_) => Err(Refusal::new(Reason::Timeout).because("tools/list for the catalogue")),
         };

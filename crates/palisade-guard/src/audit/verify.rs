@@ -189,7 +189,8 @@ impl Verifier {
             return Err(if line.ends_with(b"\n") { Fault::Unreadable } else { Fault::Torn });
         };
         let body = body.strip_suffix(HASH_FIELD).ok_or(Fault::Unreadable)?;
-        let fields: Fields<'_> = serde_json::from_slice(line).map_err(|_| Fault::Unreadable)?;
+        let text = std::str::from_utf8(line).map_err(|_| Fault::Unreadable)?;
+        let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| Fault::Unreadable)?;
         if self.at_segment_start {
             self.segment_line(&fields)?;
         }

@@ -44,6 +44,20 @@ fn the_environment_is_one_of_three_words() {
     assert!(said.contains("DISABLE_AUTH"), "{said}");
 }
 
+/// I1: a command that is not there is told before the socket opens.
+#[test]
+fn a_missing_program_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = dir.path().join("audit");
+    let output = output(
+        &["run", "--listen", "127.0.0.1:0", "--audit-dir", audit.to_str().unwrap(), "--", "no-such-program"],
+        &[],
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("no-such-program") && !said.contains("listening"), "{said}");
+}
+
 /// B2: no weak key, no empty key, and the fault never shows the key.
 #[test]
 fn weak_keys_do_not_start() {

@@ -19,8 +19,10 @@ impl Request {
 
     /// The JSON-RPC method.
     pub(crate) fn method(&self) -> String {
-        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        body["method"].as_str().unwrap_or_default().to_owned()
+        // Read by hand: a document that one parser takes and another does not must not confuse the stub.
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        let value = body.split_once("\"method\":").map_or("", |(_, rest)| rest.trim_start());
+        value.trim_start_matches('"').split('"').next().unwrap_or_default().to_owned()
     }
 }
 
@@ -113,7 +115,8 @@ pub(crate) fn json(status: &str, headers: &str, body: &str) -> Vec<u8> {
 
 /// The usual answer.
 pub(crate) fn result(request: &Request) -> Vec<u8> {
-    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let unreadable = || serde_json::json!({"id": 1, "method": request.method()});
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_else(|_| unreadable());
     let Some(id) = body.get("id").filter(|_| body.get("method").is_some()) else {
         return b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_vec();
     };

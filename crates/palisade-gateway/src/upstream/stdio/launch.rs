@@ -1,7 +1,10 @@
 //! Starting a line-speaking server: a child process under its keeper, or a server inside this process.
 
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -33,6 +36,25 @@ pub(crate) struct CommandLine {
     pub(crate) environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     /// Where it runs.
     pub(crate) working_dir: Option<PathBuf>,
+}
+
+impl CommandLine {
+    /// Whether the program is there: better known before the first caller comes.
+    pub(crate) fn must_exist(&self) -> Result<(), String> {
+        let Some(program) = self.command.first() else { return Err("the command is empty".to_owned()) };
+        let is_program =
+            |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+        let found = if program.contains('/') {
+            let base = self.working_dir.as_deref().unwrap_or(Path::new(""));
+            is_program(&base.join(program))
+        } else {
+            let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_os_str());
+            let folders =
+                path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")).as_bytes().split(|byte| *byte == b':');
+            folders.map(|folder| Path::new(OsStr::from_bytes(folder)).join(program)).any(|path| is_program(&path))
+        };
+        if found { Ok(()) } else { Err(format!("there is no program {program:?}; check the command and PATH")) }
+    }
 }
 
 /// A started server.

@@ -17,7 +17,7 @@ use palisade_guard::message::{Message, Revision, Shape, read_answer};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::judge::{self, Verdict};
-use super::super::{Answer, Events, Expected, invalid};
+use super::super::{Answer, Events, Expected, Response, invalid};
 use super::link::{Link, Listener};
 use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
 use crate::time;
@@ -38,6 +38,7 @@ const STANDING: u64 = 0;
 pub(super) struct LegacySession {
     link: Link,
     state: Arc<Shared>,
+    patience: Duration,
 }
 
 struct Shared(Mutex<State>);
@@ -56,8 +57,16 @@ struct State {
     kept: VecDeque<(u64, u64, Event)>,
     kept_bytes: usize,
     backlog: VecDeque<Bytes>,
+    backlog_bytes: usize,
     ended: bool,
     used_ms: u64,
+}
+
+impl Stream {
+    /// Whether a client takes what is sent.
+    fn is_read(&self) -> bool {
+        self.sink.as_ref().is_some_and(|sink| !sink.is_closed())
+    }
 }
 
 /// Where a message stands in its stream.
@@ -73,6 +82,8 @@ enum Place {
 struct Stream {
     sink: Option<Sink>,
     events: u64,
+    /// Since when its client has been gone.
+    left_ms: Option<u64>,
 }
 
 impl Shared {
@@ -83,11 +94,15 @@ impl Shared {
 
 impl LegacySession {
     /// Starts a session; `start` starts its child with the listener it is given.
-    pub(super) fn start(start: impl FnOnce(ChildListener) -> std::io::Result<Link>) -> std::io::Result<Self> {
+    /// `patience` is how long the server may take to read a message, or to answer one whose client has gone.
+    pub(super) fn start(
+        patience: Duration,
+        start: impl FnOnce(ChildListener) -> std::io::Result<Link>,
+    ) -> std::io::Result<Self> {
         let state = State { next_stream: STANDING + 1, used_ms: time::now().monotonic_ms, ..State::default() };
         let state = Arc::new(Shared(Mutex::new(state)));
         let link = start(ChildListener { state: Arc::clone(&state) })?;
-        Ok(Self { link, state })
+        Ok(Self { link, state, patience })
     }
 
     /// Whether its child has gone.
@@ -97,25 +112,46 @@ impl LegacySession {
 
     /// Milliseconds of the monotonic clock since when nobody used it; `None` while somebody does.
     pub(super) fn idle_since(&self) -> Option<u64> {
-        let state = self.state.lock();
-        let standing = state.streams.get(&STANDING).is_some_and(|stream| stream.sink.is_some());
-        (state.open.is_empty() && !standing).then_some(state.used_ms)
+        let mut state = self.state.lock();
+        state.forget_abandoned(self.patience);
+        let used = state.streams.values().any(Stream::is_read);
+        (state.open.is_empty() && !used).then_some(state.used_ms)
     }
 
     /// Sends a request and waits for its answer's beginning.
-    pub(super) async fn request(&self, message: &Message, patience: Duration) -> Result<Answer, Refusal> {
+    pub(super) async fn request(&self, message: &Message) -> Result<Answer, Refusal> {
+        self.sent(message).await?.answer().await
+    }
+
+    /// Sends a request and waits for its response, whatever comes before it: for the handshake.
+    pub(super) async fn response(&self, message: &Message) -> Result<Response, Refusal> {
+        self.sent(message).await?.response().await
+    }
+
+    async fn sent(&self, message: &Message) -> Result<Mailbox<Left>, Refusal> {
         let id = message.id().unwrap_or_default();
         let token = message.progress_token().map(|span| message.bytes().slice(span));
-        let (sink, mailbox) = mailbox(Unguarded, Some(patience));
-        self.state.lock().open_request(id, token, sink)?;
+        let left = Left { id: id.clone(), state: Arc::clone(&self.state) };
+        let (sink, mailbox) = mailbox(left, Some(self.patience));
+        {
+            let mut state = self.state.lock();
+            state.forget_abandoned(self.patience);
+            state.open_request(id, token, sink)?;
+        }
         self.send(message.bytes().clone()).await?;
-        mailbox.answer().await
+        Ok(mailbox)
     }
 
     /// Sends a notification.
     pub(super) async fn notify(&self, message: &Message) -> Result<Answer, Refusal> {
         self.state.lock().used_ms = time::now().monotonic_ms;
         self.send(message.bytes().clone()).await?;
+        if message.is("notifications/cancelled")
+            && let Some((span, _)) = message.param(&["requestId"])
+        {
+            // No response comes for a request that was taken back (2025-11-25, cancellation).
+            self.state.lock().cancel(&message.bytes().slice(span));
+        }
         Ok(Answer::Accepted)
     }
 
@@ -146,7 +182,7 @@ impl LegacySession {
         };
         let stream = place.map_or(STANDING, |(stream, _)| stream);
         let owed = stream != STANDING;
-        let (sink, mailbox) = mailbox(Unguarded, None);
+        let (sink, mailbox) = mailbox((), None);
         if let Some((stream, number)) = place {
             state.replay(stream, number, &sink);
         }
@@ -157,15 +193,34 @@ impl LegacySession {
     }
 
     async fn send(&self, bytes: Bytes) -> Result<(), Refusal> {
-        if self.link.send(bytes).await { Ok(()) } else { Err(gone()) }
+        match tokio::time::timeout(self.patience, self.link.send(bytes)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(gone()),
+            Err(_) => Err(Refusal::new(Reason::Timeout).because("the server does not read")),
+        }
     }
 }
 
-/// Leaving a legacy stream is not cancelling it: nothing is to be done.
-struct Unguarded;
+/// Leaving a legacy stream is not cancelling it: the request stays open, but not for ever.
+struct Left {
+    id: Bytes,
+    state: Arc<Shared>,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        let number = state.open.iter().find(|(open, _)| *open == self.id).map(|(_, number)| *number);
+        if let Some(stream) = number.and_then(|number| state.streams.get_mut(&number))
+            && !stream.is_read()
+        {
+            stream.left_ms = Some(time::now().monotonic_ms);
+        }
+    }
+}
 
 /// A stream that ends when its sink is dropped, owing nothing.
-struct Standing(Mailbox<Unguarded>);
+struct Standing(Mailbox<()>);
 
 impl Events for Standing {
     fn poll_event(
@@ -195,12 +250,38 @@ impl State {
         }
         let number = self.next_stream;
         self.next_stream += 1;
-        self.streams.insert(number, Stream { sink: Some(sink), events: 0 });
+        self.streams.insert(number, Stream { sink: Some(sink), ..Stream::default() });
         self.open.push_back((id, number));
         if let Some(token) = token {
             self.progress.insert(token, number);
         }
         Ok(())
+    }
+
+    /// The client took a request back: its stream ends, and its place is free.
+    fn cancel(&mut self, id: &[u8]) {
+        let number = self.close_request(id);
+        if let Some(sink) = number.and_then(|number| self.streams.remove(&number)?.sink) {
+            sink.send(Mail::Cancelled);
+        }
+    }
+
+    /// Forgets requests whose clients left so long ago that no answer is waited for.
+    fn forget_abandoned(&mut self, patience: Duration) {
+        let now = time::now().monotonic_ms;
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let long_ago = |stream: &Stream| stream.left_ms.is_some_and(|left| now.saturating_sub(left) >= patience);
+        let abandoned: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(_, number)| self.streams.get(number).is_none_or(long_ago))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in abandoned {
+            if let Some(number) = self.close_request(&id) {
+                self.streams.remove(&number);
+            }
+        }
     }
 
     fn close_request(&mut self, id: &[u8]) -> Option<u64> {
@@ -244,11 +325,14 @@ impl State {
 
     /// The newest open request whose client is still there, else the GET stream, else the backlog.
     fn deliver_to_newest(&mut self, bytes: Bytes) {
-        let has_sink = |number: &u64| self.streams.get(number).is_some_and(|stream| stream.sink.is_some());
+        let has_sink = |number: &u64| self.streams.get(number).is_some_and(Stream::is_read);
         let newest = self.open.iter().rev().map(|(_, number)| *number).find(has_sink);
         match newest.or_else(|| has_sink(&STANDING).then_some(STANDING)) {
             Some(number) => self.deliver(number, bytes, Place::Between),
-            None if self.backlog.len() < KEPT_EVENTS => self.backlog.push_back(bytes),
+            None if self.backlog.len() < KEPT_EVENTS && self.backlog_bytes + bytes.len() <= KEPT_BYTES => {
+                self.backlog_bytes += bytes.len();
+                self.backlog.push_back(bytes);
+            }
             None => tracing::warn!("dropped a message of the server: no client listens"),
         }
     }
@@ -288,8 +372,10 @@ impl State {
     }
 
     fn attach(&mut self, number: u64, sink: Sink) {
-        self.streams.entry(number).or_default().sink = Some(sink);
+        let stream = self.streams.entry(number).or_default();
+        (stream.sink, stream.left_ms) = (Some(sink), None);
         if number == STANDING {
+            self.backlog_bytes = 0;
             for bytes in std::mem::take(&mut self.backlog) {
                 self.deliver(STANDING, bytes, Place::Between);
             }

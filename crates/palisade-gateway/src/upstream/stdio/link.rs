@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::process::ChildStderr;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::launch::{Connection, Launch};
@@ -37,17 +37,23 @@ pub(super) trait Listener: Send + 'static {
 }
 
 impl Link {
-    /// Starts a server. Its output goes to the listener that `listen` makes.
+    /// Starts a server, which holds its place until it is gone for good. Its output goes to the listener that `listen` makes.
     pub(super) fn start<L: Listener>(
         launch: &Launch,
         name: &Arc<str>,
         line_bytes: usize,
         tasks: &TaskTracker,
+        place: Option<OwnedSemaphorePermit>,
         listener: L,
     ) -> io::Result<Self> {
         let connection = launch.start()?;
         let (lines, queued) = mpsc::channel(QUEUED);
-        tasks.spawn(run(connection, Arc::clone(name), line_bytes, queued, listener));
+        let running = run(connection, Arc::clone(name), line_bytes, queued, listener);
+        tasks.spawn(async move {
+            running.await;
+            // Only now is there room for another child.
+            drop(place);
+        });
         Ok(Self { lines })
     }
 

@@ -1,6 +1,8 @@
 //! The way from a line-speaking server to one client's stream: bounded, and never a reason to wait.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::transport::sse::Event;
 
 /// Messages that wait for a slow reader. One more and its stream is cut, for the server serves others too.
 const WAITING: usize = 1024;
+/// Bytes of them.
+const WAITING_BYTES: usize = 16 << 20;
 
 /// After this long without a word an answer becomes a stream, so that keep-alives can be sent.
 const BECOMES_STREAM: Duration = Duration::from_secs(10);
@@ -31,15 +35,30 @@ pub(super) enum Mail {
     },
     /// No answer will come.
     Failed(Refusal),
+    /// The client took the request back: nothing more is owed.
+    Cancelled,
+}
+
+impl Mail {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) | Self::Last { event, .. } => event.data.len(),
+            Self::Failed(_) | Self::Cancelled => 0,
+        }
+    }
 }
 
 /// Where the server's messages for one stream go.
 #[derive(Debug, Clone)]
-pub(super) struct Sink(mpsc::Sender<Mail>);
+pub(super) struct Sink {
+    mail: mpsc::Sender<Mail>,
+    queued: Arc<AtomicUsize>,
+}
 
 /// Where a client's stream takes them from.
 pub(super) struct Mailbox<G> {
     mail: mpsc::Receiver<Mail>,
+    queued: Arc<AtomicUsize>,
     first: Option<Event>,
     ended: bool,
     patience: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -50,7 +69,20 @@ pub(super) struct Mailbox<G> {
 impl Sink {
     /// Hands a message over; false when the client has gone or reads too slowly.
     pub(super) fn send(&self, mail: Mail) -> bool {
-        self.0.try_send(mail).is_ok()
+        let bytes = mail.bytes();
+        let queued = self.queued.fetch_add(bytes, Relaxed);
+        // One message of any size may wait; beyond that a client that does not read must not fill our memory.
+        let fits = queued == 0 || queued + bytes <= WAITING_BYTES;
+        let sent = fits && self.mail.try_send(mail).is_ok();
+        if !sent {
+            self.queued.fetch_sub(bytes, Relaxed);
+        }
+        sent
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.mail.is_closed()
     }
 }
 
@@ -58,7 +90,9 @@ impl Sink {
 pub(super) fn mailbox<G>(guard: G, patience: Option<Duration>) -> (Sink, Mailbox<G>) {
     let (sender, mail) = mpsc::channel(WAITING);
     let patience = patience.map(|patience| (patience, Box::pin(tokio::time::sleep(patience))));
-    (Sink(sender), Mailbox { mail, first: None, ended: false, patience, _guard: guard })
+    let queued = Arc::new(AtomicUsize::new(0));
+    let sink = Sink { mail: sender, queued: Arc::clone(&queued) };
+    (sink, Mailbox { mail, queued, first: None, ended: false, patience, _guard: guard })
 }
 
 impl<G: Send + Unpin + 'static> Mailbox<G> {
@@ -74,14 +108,34 @@ impl<G: Send + Unpin + 'static> Mailbox<G> {
                 Ok(Answer::Events(Box::new(self)))
             }
             Ok(Some(Ok(Mail::Failed(refusal)) | Err(refusal))) => Err(refusal),
+            Ok(Some(Ok(Mail::Cancelled))) => {
+                self.ended = true;
+                Ok(Answer::Events(Box::new(self)))
+            }
             Ok(None) => Err(gone()),
             Err(_) => Ok(Answer::Events(Box::new(self))),
+        }
+    }
+
+    /// The response alone, however long it takes within the patience: for handshakes, where nothing before it counts.
+    pub(super) async fn response(mut self) -> Result<Response, Refusal> {
+        loop {
+            match std::future::poll_fn(|context| self.poll_mail(context)).await {
+                Some(Ok(Mail::Last { event, error })) => {
+                    return Ok(Response { bytes: event.data, error, status: None });
+                }
+                Some(Ok(Mail::Event(_))) => {}
+                Some(Ok(Mail::Failed(refusal)) | Err(refusal)) => return Err(refusal),
+                Some(Ok(Mail::Cancelled)) | None => return Err(gone()),
+            }
         }
     }
 
     fn poll_mail(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Mail, Refusal>>> {
         match self.mail.poll_recv(context) {
             Poll::Ready(mail) => {
+                let bytes = mail.as_ref().map_or(0, Mail::bytes);
+                self.queued.fetch_sub(bytes, Relaxed);
                 if let Some((patience, sleep)) = &mut self.patience {
                     sleep.as_mut().reset(Instant::now() + *patience);
                 }
@@ -116,6 +170,10 @@ impl<G: Send + Unpin + 'static> Events for Mailbox<G> {
             Some(Ok(Mail::Failed(refusal)) | Err(refusal)) => {
                 self.ended = true;
                 Some(Err(refusal))
+            }
+            Some(Ok(Mail::Cancelled)) => {
+                self.ended = true;
+                None
             }
             None => {
                 self.ended = true;

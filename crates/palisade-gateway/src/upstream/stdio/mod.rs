@@ -20,6 +20,7 @@ use std::time::Duration;
 use palisade_guard::message::{Call, Form, Message, Revision};
 use palisade_guard::refusal::{Detail, Reason, Refusal};
 use palisade_guard::validate::Vetted;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::http::agreed_revision;
@@ -39,6 +40,8 @@ pub(crate) struct StdioUpstream {
     settings: Settings,
     sessions: Mutex<HashMap<u64, Arc<LegacySession>>>,
     shared: tokio::sync::Mutex<Option<Arc<SharedServer>>>,
+    /// One place for each child of a session.
+    places: Arc<Semaphore>,
     era: AtomicU8,
     tasks: TaskTracker,
 }
@@ -73,6 +76,7 @@ impl StdioUpstream {
     /// A server; nothing is started yet.
     pub(crate) fn new(settings: Settings, tasks: TaskTracker) -> Self {
         Self {
+            places: Arc::new(Semaphore::new(settings.max_sessions)),
             settings,
             sessions: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
@@ -82,10 +86,15 @@ impl StdioUpstream {
     }
 
     /// Sends one vetted call and waits for the answer's beginning.
-    pub(crate) async fn forward(&self, vetted: &Vetted, session: Option<&Resumed>) -> Result<Answered, Refusal> {
+    pub(crate) async fn forward(
+        &self,
+        vetted: &Vetted,
+        principal: &Arc<str>,
+        session: Option<&Resumed>,
+    ) -> Result<Answered, Refusal> {
         let message = match vetted.call() {
             Call::Message(message) if message.revision().is_modern() => {
-                return self.modern(message).await.map(Answered::from);
+                return self.modern(message, principal).await.map(Answered::from);
             }
             Call::Message(message) if message.is("initialize") => return self.initialize(message).await,
             Call::Message(message) => Some(message),
@@ -100,7 +109,7 @@ impl StdioUpstream {
             }
             (Call::Stream { after }, _) => session.stream(after.as_deref()),
             (_, Some(message)) => match message.form() {
-                Some(Form::Request) => session.request(message, self.settings.answer_timeout).await,
+                Some(Form::Request) => session.request(message).await,
                 Some(Form::Notification) => session.notify(message).await,
                 None => session.respond(message).await,
             },
@@ -111,13 +120,8 @@ impl StdioUpstream {
 
     /// Starts a session: a child of its own, kept once it has agreed on a revision.
     async fn initialize(&self, message: &Message) -> Result<Answered, Refusal> {
-        self.make_room()?;
-        let start = |listener| self.link(listener);
-        let session = LegacySession::start(start).map_err(|error| self.cannot_start(&error))?;
-        let answer = session.request(message, self.settings.answer_timeout).await?;
-        let Answer::Message(response) = answer else {
-            return Err(unavailable("the server did not answer initialize first"));
-        };
+        let session = self.start_session()?;
+        let response = session.response(message).await?;
         if response.error.is_some() {
             return Ok(Answer::Message(response).into());
         }
@@ -129,29 +133,30 @@ impl StdioUpstream {
         Ok(Answered { answer: Answer::Message(response), opened: Some(opened) })
     }
 
-    /// Ends sessions that have ended or idled, then counts.
-    fn make_room(&self) -> Result<(), Refusal> {
+    /// A session with a child of its own, if there is a place for one.
+    fn start_session(&self) -> Result<LegacySession, Refusal> {
+        self.sweep();
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| self.no_place())?;
+        let start = |listener| self.link(Some(place), listener);
+        LegacySession::start(self.settings.answer_timeout, start).map_err(|error| self.cannot_start(&error))
+    }
+
+    fn no_place(&self) -> Refusal {
+        let limit = u64::try_from(self.settings.max_sessions).unwrap_or(u64::MAX);
+        Refusal::new(Reason::NoCapacity)
+            .says(format!("all sessions of this server are in use (servers.{}.max_sessions)", self.settings.name))
+            .with("limit", Detail::Number(limit))
+            .retry_after(Duration::from_secs(10))
+    }
+
+    /// Ends sessions that nobody uses, or whose child has ended; called from time to time, and when room is wanted.
+    pub(crate) fn sweep(&self) {
         let now = time::now().monotonic_ms;
         let idle = u64::try_from(self.settings.session_idle.as_millis()).unwrap_or(u64::MAX);
-        let mut sessions = self.sessions();
-        sessions.retain(|_, session| {
+        self.sessions().retain(|_, session| {
             let idled = session.idle_since().is_some_and(|since| now.saturating_sub(since) >= idle);
             !idled && !session.has_ended()
         });
-        if sessions.len() < self.settings.max_sessions {
-            return Ok(());
-        }
-        let limit = u64::try_from(self.settings.max_sessions).unwrap_or(u64::MAX);
-        Err(Refusal::new(Reason::NoCapacity)
-            .says(format!("all sessions of this server are in use (servers.{}.max_sessions)", self.settings.name))
-            .with("limit", Detail::Number(limit))
-            .retry_after(Duration::from_secs(10)))
-    }
-
-    /// Ends sessions nobody uses; called from time to time.
-    pub(crate) fn sweep(&self) {
-        // Room is made as a side effect; whether there is enough is the next caller's question.
-        drop(self.make_room());
     }
 
     /// How many legacy sessions there are.
@@ -177,7 +182,7 @@ impl StdioUpstream {
     }
 
     /// A request of 2026-07-28, for the shared child.
-    async fn modern(&self, message: &Message) -> Result<Answer, Refusal> {
+    async fn modern(&self, message: &Message, principal: &Arc<str>) -> Result<Answer, Refusal> {
         let server = match self.shared().await {
             // As the server itself would say it: clients that probe take this for a legacy server and initialize.
             Err(refusal) if message.is("server/discover") && refusal.reason() == Reason::UnsupportedRevision => {
@@ -186,10 +191,10 @@ impl StdioUpstream {
             shared => shared?,
         };
         match message.form() {
-            Some(Form::Request) => server.request(message, self.settings.answer_timeout).await,
+            Some(Form::Request) => server.request(message, principal, self.settings.answer_timeout).await,
             // Over HTTP a client cancels by leaving; its ids mean nothing to the server.
             Some(Form::Notification) if message.is("notifications/cancelled") => Ok(Answer::Accepted),
-            _ => server.notify(message).await,
+            _ => server.notify(message, self.settings.answer_timeout).await,
         }
     }
 
@@ -203,25 +208,23 @@ impl StdioUpstream {
         if self.era.load(Ordering::Relaxed) == LEGACY {
             return Err(legacy_only());
         }
-        let start = |listener| self.link(listener);
+        let start = |listener| self.link(None, listener);
         let server = Arc::new(SharedServer::start(start).map_err(|error| self.cannot_start(&error))?);
         let discover = bytes::Bytes::from_static(DISCOVER.as_bytes());
-        match server.exchange(&discover, DISCOVER_ID, None, Some(PROBE)).await {
-            Ok(Answer::Message(response)) if response.error.is_none_or(is_modern_error) => {
-                self.era.store(MODERN, Ordering::Relaxed);
-                *shared = Some(Arc::clone(&server));
-                Ok(server)
-            }
-            Ok(_) => {
-                self.era.store(LEGACY, Ordering::Relaxed);
-                Err(legacy_only())
-            }
-            Err(refusal) => Err(refusal),
+        let asked = server.exchange(&discover, DISCOVER_ID, None, Some(PROBE), PROBE).await?;
+        let response = asked.response().await?;
+        if response.error.is_none_or(is_modern_error) {
+            self.era.store(MODERN, Ordering::Relaxed);
+            *shared = Some(Arc::clone(&server));
+            return Ok(server);
         }
+        self.era.store(LEGACY, Ordering::Relaxed);
+        Err(legacy_only())
     }
 
-    fn link<L: link::Listener>(&self, listener: L) -> std::io::Result<Link> {
-        Link::start(&self.settings.launch, &self.settings.name, self.settings.answer_bytes, &self.tasks, listener)
+    fn link<L: link::Listener>(&self, place: Option<OwnedSemaphorePermit>, listener: L) -> std::io::Result<Link> {
+        let Settings { launch, name, answer_bytes, .. } = &self.settings;
+        Link::start(launch, name, *answer_bytes, &self.tasks, place, listener)
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> Refusal {

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use palisade_guard::message::{Bounds, Envelope, Message, Shape, json, read_answer};
-use palisade_guard::refusal::Refusal;
+use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::{Answer, invalid, judge};
 use super::link::{Link, Listener};
-use super::mailbox::{Mail, Sink, gone, mailbox};
+use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
 use crate::transport::sse::Event;
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -33,7 +33,17 @@ pub(super) struct Waiting(Mutex<Table>);
 struct Table {
     next: u64,
     requests: HashMap<u64, Request>,
+    users: Users,
     ended: bool,
+}
+
+/// Who has used this child. What it says without naming a request may be about any of them.
+#[derive(Default)]
+enum Users {
+    #[default]
+    Nobody,
+    One(Arc<str>),
+    Several,
 }
 
 struct Request {
@@ -62,11 +72,17 @@ impl SharedServer {
     }
 
     /// Sends a request and waits for its answer's beginning.
-    pub(super) async fn request(&self, message: &Message, patience: Duration) -> Result<Answer, Refusal> {
+    pub(super) async fn request(
+        &self,
+        message: &Message,
+        principal: &Arc<str>,
+        patience: Duration,
+    ) -> Result<Answer, Refusal> {
+        self.waiting.lock().used_by(principal);
         let id = message.id_span().cloned().unwrap_or_default();
         // A subscription is silent for as long as nothing happens.
-        let patience = (!message.is("subscriptions/listen")).then_some(patience);
-        self.exchange(message.bytes(), id, message.progress_token(), patience).await
+        let silence = (!message.is("subscriptions/listen")).then_some(patience);
+        self.exchange(message.bytes(), id, message.progress_token(), silence, patience).await?.answer().await
     }
 
     /// The same for a message of the gateway's own.
@@ -75,15 +91,16 @@ impl SharedServer {
         bytes: &Bytes,
         id: Range<usize>,
         token: Option<Range<usize>>,
-        patience: Option<Duration>,
-    ) -> Result<Answer, Refusal> {
+        silence: Option<Duration>,
+        patience: Duration,
+    ) -> Result<Mailbox<Cancel>, Refusal> {
         let number = {
             let mut table = self.waiting.lock();
             table.next += 1;
             table.next
         };
         let cancel = Cancel { number, waiting: Arc::clone(&self.waiting), link: self.link.clone() };
-        let (sink, mailbox) = mailbox(cancel, patience);
+        let (sink, mailbox) = mailbox(cancel, silence);
         {
             let mut table = self.waiting.lock();
             if table.ended {
@@ -95,20 +112,31 @@ impl SharedServer {
         let own = number.to_string();
         let mut places = vec![(id, own.as_bytes())];
         places.extend(token.map(|span| (span, own.as_bytes())));
-        if !self.link.send(replace(bytes, places)).await {
-            return Err(gone());
+        self.send(replace(bytes, places), patience).await?;
+        Ok(mailbox)
+    }
+
+    /// A server that does not read within the patience serves nobody: the next caller gets a new one.
+    async fn send(&self, bytes: Bytes, patience: Duration) -> Result<(), Refusal> {
+        match tokio::time::timeout(patience, self.link.send(bytes)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(gone()),
+            Err(_) => {
+                self.waiting.lock().ended = true;
+                Err(Refusal::new(Reason::Timeout).because("the server does not read"))
+            }
         }
-        mailbox.answer().await
     }
 
     /// Sends a notification as it is.
-    pub(super) async fn notify(&self, message: &Message) -> Result<Answer, Refusal> {
-        if self.link.send(message.bytes().clone()).await { Ok(Answer::Accepted) } else { Err(gone()) }
+    pub(super) async fn notify(&self, message: &Message, patience: Duration) -> Result<Answer, Refusal> {
+        self.send(message.bytes().clone(), patience).await?;
+        Ok(Answer::Accepted)
     }
 }
 
 /// Tells the server that nobody wants an answer any more: on stdio a client must say so (2026-07-28, cancellation).
-struct Cancel {
+pub(super) struct Cancel {
     number: u64,
     waiting: Arc<Waiting>,
     link: Link,
@@ -148,6 +176,14 @@ impl Listener for ChildListener {
 }
 
 impl Table {
+    fn used_by(&mut self, principal: &Arc<str>) {
+        match &self.users {
+            Users::Nobody => self.users = Users::One(Arc::clone(principal)),
+            Users::One(first) if first != principal => self.users = Users::Several,
+            Users::One(_) | Users::Several => {}
+        }
+    }
+
     fn line(&mut self, bytes: &Bytes) -> Result<(), Refusal> {
         const BOUNDS: Bounds = judge::BOUNDS;
         let envelope = read_answer(BOUNDS, bytes.clone())?;
@@ -180,8 +216,10 @@ impl Table {
         } else if let Some((number, span)) = named(&["_meta", SUBSCRIPTION]) {
             (number, Some(span), self.requests.get(&number).map(|request| request.id.clone()))
         } else {
-            // A log line says nothing about its request: it has an owner only where there is one request.
-            let only = if self.requests.len() == 1 { self.requests.keys().next().copied() } else { None };
+            // A log line does not say which request it is about, and may be late: it has an owner only where one
+            // caller alone has ever used this child, or one would read another's.
+            let alone = matches!(self.users, Users::One(_)) && self.requests.len() == 1;
+            let only = self.requests.keys().next().copied().filter(|_| alone);
             (only.ok_or_else(|| invalid("a notification that belongs to nobody"))?, None, None)
         };
         let request = self.requests.get(&number).ok_or_else(|| invalid("a notification to no open request"))?;

@@ -37,8 +37,9 @@ fn unescape_one(escape: &[u8]) -> (char, usize) {
     let ch = match escape.get(1) {
         Some(b'u') => {
             let unit = |from: usize| escape.get(from..from + 4).and_then(hex4).unwrap_or(0xfffd);
-            let (first, second) = (unit(2), unit(8));
-            return match char::decode_utf16([first, second]).next() {
+            // The other half counts only if it is an escape itself.
+            let second = if escape.get(6..8) == Some(b"\\u") { unit(8) } else { 0 };
+            return match char::decode_utf16([unit(2), second]).next() {
                 Some(Ok(ch)) if ch.len_utf16() == 2 => (ch, 12),
                 Some(Ok(ch)) => (ch, 6),
                 _ => (char::REPLACEMENT_CHARACTER, 6),

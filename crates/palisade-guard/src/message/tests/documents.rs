@@ -107,6 +107,13 @@ fn lone_surrogates() {
     }
 }
 
+/// E1: undoing half a pair leaves what follows alone.
+#[test]
+fn text_after_half_a_pair_stays() {
+    assert_eq!(text_of(br#""\ud83dabdc00 tail""#), "\u{fffd}abdc00 tail");
+    assert_eq!(text_of(br#""\ud83d\ude00!""#), "\u{1f600}!");
+}
+
 /// A8: nesting and number of values are bounded before anything is built.
 #[test]
 fn bounds_hold() {
