@@ -18,6 +18,7 @@ use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::judge::{self, Verdict};
 use super::super::{Answer, Events, Expected, Response, invalid};
+use super::kept::{KEPT_BYTES, KEPT_EVENTS, Kept};
 use super::link::{Link, Listener};
 use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
 use crate::time;
@@ -25,10 +26,6 @@ use crate::transport::sse::Event;
 
 /// Open requests of one session.
 const OPEN_REQUESTS: usize = 256;
-/// Messages that wait for a stream, and events kept for resumption.
-const KEPT_EVENTS: usize = 256;
-/// Bytes of both.
-const KEPT_BYTES: usize = 4 << 20;
 /// Requests of the server that wait for the client's response.
 const ASKED: usize = 256;
 /// The stream of GET.
@@ -54,8 +51,7 @@ struct State {
     progress: HashMap<Bytes, u64>,
     /// Requests of the server the client has not answered.
     asked: VecDeque<Bytes>,
-    kept: VecDeque<(u64, u64, Event)>,
-    kept_bytes: usize,
+    kept: Kept,
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
     ended: bool,
@@ -184,7 +180,9 @@ impl LegacySession {
         let owed = stream != STANDING;
         let (sink, mailbox) = mailbox((), None);
         if let Some((stream, number)) = place {
-            state.replay(stream, number, &sink);
+            for event in state.kept.after(stream, number) {
+                sink.send(Mail::Event(event.clone()));
+            }
         }
         if !owed || state.streams.contains_key(&stream) {
             state.attach(stream, sink);
@@ -352,22 +350,7 @@ impl State {
         let events = stream.events;
         // A lone first response was sent as plain JSON; only what a client could ask for again is kept.
         if events > 1 || matches!(place, Place::Between) {
-            self.keep(number, events, event);
-        }
-    }
-
-    fn keep(&mut self, stream: u64, number: u64, event: Event) {
-        self.kept_bytes += event.data.len();
-        self.kept.push_back((stream, number, event));
-        while self.kept.len() > KEPT_EVENTS || self.kept_bytes > KEPT_BYTES {
-            let Some((_, _, event)) = self.kept.pop_front() else { return };
-            self.kept_bytes -= event.data.len();
-        }
-    }
-
-    fn replay(&self, stream: u64, after: u64, sink: &Sink) {
-        for (_, _, event) in self.kept.iter().filter(|(of, number, _)| *of == stream && *number > after) {
-            sink.send(Mail::Event(event.clone()));
+            self.kept.push(number, events, event);
         }
     }
 

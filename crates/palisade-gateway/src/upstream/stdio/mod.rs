@@ -5,6 +5,7 @@
 //! (`server/discover`, as the specification tells clients to), and only when a modern request comes.
 
 pub mod keeper;
+mod kept;
 mod launch;
 mod legacy;
 mod link;
