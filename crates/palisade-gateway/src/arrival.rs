@@ -6,17 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, request};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use palisade_guard::message::{self, Body as Messages, Call, Form, Revision, headers};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::passage::Passage;
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
+use crate::transport::collect::{Broken, collect};
 use crate::upstream::{Server, Upstream};
 
 /// A body of another type is refused: a page can send `text/plain` anywhere without asking (CVE-2026-33252).
@@ -70,38 +70,12 @@ pub(crate) async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
         return Err(too_large(limit, length));
     }
-    tokio::time::timeout(gate.timeouts.body, collect(body, limit))
-        .await
-        .map_err(|_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)"))?
-}
-
-async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
-    let mut first: Option<Bytes> = None;
-    let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::new(Reason::NotJson).says("the body ended early").because(error))?;
-        let Ok(bytes) = frame.into_data() else { continue };
-        let read = first.as_ref().map_or(0, Bytes::len) + rest.len() + bytes.len();
-        if read > limit {
-            return Err(too_large(limit, u64::try_from(read).unwrap_or(u64::MAX)));
-        }
-        match &first {
-            None => first = Some(bytes),
-            Some(_) => rest.extend_from_slice(&bytes),
-        }
-        if body.is_end_stream() {
-            break;
-        }
-    }
-    // One frame, the usual case, is not copied.
-    let first = first.unwrap_or_default();
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    let collected = tokio::time::timeout(gate.timeouts.body, collect(body, limit)).await;
+    let late = |_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)");
+    collected.map_err(late)?.map_err(|broken| match broken {
+        Broken::TooLarge(read) => too_large(limit, u64::try_from(read).unwrap_or(u64::MAX)),
+        Broken::Ended(error) => Refusal::new(Reason::NotJson).says("the body ended early").because(error),
+    })
 }
 
 fn too_large(limit: usize, actual: u64) -> Refusal {

@@ -24,7 +24,7 @@ use crate::session::Resumed;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::sse::Event;
-use crate::upstream::{Answer, Events, Server, Upstream};
+use crate::upstream::{Answer, Events, Server};
 
 /// Events of a batch that wait for the client.
 const WAITING: usize = 64;
@@ -52,9 +52,7 @@ pub(crate) async fn answer(
     {
         return passage.fact("parse", Err(refusal.clone()));
     }
-    let intended = gate.journal.intend(&mut passage.record.facts, passage.now).await;
-    let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
-    passage.fact("intend", intended.map_err(unrecorded))?;
+    passage.intend(gate).await?;
 
     let (events, mail) = mpsc::channel(WAITING);
     let asked = judged.iter().any(|(id, _)| id.is_some());
@@ -139,10 +137,7 @@ impl Sending {
     }
 
     async fn forward(&self, vetted: &Vetted) -> Result<Answer, Refusal> {
-        let answered = match &self.server.upstream {
-            Upstream::Http(upstream) => upstream.forward(vetted, &self.headers, self.session.as_ref()).await,
-            Upstream::Stdio(upstream) => upstream.forward(vetted, &self.principal, self.session.as_ref()).await,
-        };
+        let answered = self.server.forward(vetted, &self.principal, &self.headers, self.session.as_ref()).await;
         answered.map(|answered| answered.answer)
     }
 

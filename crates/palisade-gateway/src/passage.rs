@@ -13,7 +13,7 @@ use palisade_guard::edge::origin::AllowedOrigin;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::limit::Admission;
 use palisade_guard::message::{Call, Envelope, Form, Message};
-use palisade_guard::refusal::Refusal;
+use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::arrival;
 use crate::record::OpenRecord;
@@ -155,6 +155,13 @@ impl Passage {
             }
             Call::End => facts.set_method("end"),
         }
+    }
+
+    /// Writes down what is about to be done; what cannot be recorded is not done.
+    pub(crate) async fn intend(&mut self, gate: &Snapshot) -> Result<(), Refusal> {
+        let intended = gate.journal.intend(&mut self.record.facts, self.now).await;
+        let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
+        self.fact("intend", intended.map_err(unrecorded))
     }
 
     /// Notes what a stage found, and hands it on.

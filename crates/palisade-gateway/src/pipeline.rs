@@ -28,7 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::transport::body::Body;
 use crate::transport::http::Arrival;
 use crate::upstream::catalog::Catalog;
-use crate::upstream::{Answered, Server, Upstream};
+use crate::upstream::{Answered, Server};
 
 /// Answers one arrival. There is always a reply and always exactly one record: it is opened before anything can refuse
 /// and closes with the last byte of the answer.
@@ -199,14 +199,9 @@ pub(crate) async fn deed(
 
     // The deed. From here the upstream may have acted, so the intent is written down first.
     if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {
-        let intended = gate.journal.intend(&mut passage.record.facts, passage.now).await;
-        let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
-        passage.fact("intend", intended.map_err(unrecorded))?;
+        passage.intend(gate).await?;
     }
-    let answered = match &server.upstream {
-        Upstream::Http(upstream) => upstream.forward(&vetted, headers, session).await,
-        Upstream::Stdio(upstream) => Box::pin(upstream.forward(&vetted, caller.principal.id(), session)).await,
-    };
+    let answered = server.forward(&vetted, caller.principal.id(), headers, session).await;
     let Answered { answer, opened } = passage.fact("forward", answered)?;
     let handle = match opened {
         Some(opened) => passage.fact("session", handle(gate, caller, &opened.session, opened.revision))?,

@@ -1,5 +1,6 @@
 //! How bytes come in and go out.
 
 pub(crate) mod body;
+pub(crate) mod collect;
 pub(crate) mod http;
 pub(crate) mod sse;

@@ -9,11 +9,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use ::http::HeaderMap;
 use bytes::Bytes;
 use palisade_guard::message::{Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::validate::Vetted;
 
-use crate::session::Session;
+use crate::session::{Resumed, Session};
 use crate::transport::sse::Event;
 
 /// What an upstream answered to one vetted call.
@@ -114,6 +116,22 @@ pub(crate) enum Upstream {
     Http(Box<http::HttpUpstream>),
     /// Child processes, or servers in this process, that speak lines.
     Stdio(Arc<stdio::StdioUpstream>),
+}
+
+impl Server {
+    /// Sends one vetted call and waits for the answer's beginning.
+    pub(crate) async fn forward(
+        &self,
+        vetted: &Vetted,
+        principal: &Arc<str>,
+        headers: &HeaderMap,
+        session: Option<&Resumed>,
+    ) -> Result<Answered, Refusal> {
+        match &self.upstream {
+            Upstream::Http(upstream) => upstream.forward(vetted, headers, session).await,
+            Upstream::Stdio(upstream) => Box::pin(upstream.forward(vetted, principal, session)).await,
+        }
+    }
 }
 
 impl Upstream {

@@ -16,10 +16,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use palisade_guard::edge;
@@ -30,6 +30,7 @@ use palisade_guard::validate::Vetted;
 
 use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
 use crate::session::{Resumed, Session};
+use crate::transport::collect::{Broken, collect};
 use crate::transport::sse::Event;
 use events::HttpEvents;
 use pool::Pool;
@@ -199,32 +200,13 @@ impl HttpUpstream {
     }
 
     /// The whole body, within the limit and the time; the connection is used again afterwards.
-    async fn read_to_end(&self, mut body: Incoming, connection: SendRequest<Full<Bytes>>) -> Result<Bytes, Refusal> {
-        let read = async {
-            let mut first: Option<Bytes> = None;
-            let mut rest = BytesMut::new();
-            while let Some(frame) = body.frame().await {
-                let Ok(bytes) = frame.map_err(unavailable)?.into_data() else { continue };
-                if first.as_ref().map_or(0, Bytes::len) + rest.len() + bytes.len() > self.answer_bytes {
-                    return Err(invalid("the answer is beyond limits.answer"));
-                }
-                match &first {
-                    None => first = Some(bytes),
-                    Some(_) => rest.extend_from_slice(&bytes),
-                }
-            }
-            Ok(match first {
-                Some(first) if rest.is_empty() => first,
-                Some(first) => {
-                    let mut whole = BytesMut::from(first.as_ref());
-                    whole.unsplit(rest);
-                    whole.freeze()
-                }
-                None => Bytes::new(),
-            })
-        };
-        let read = tokio::time::timeout(self.answer_timeout, read).await;
-        let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
+    async fn read_to_end(&self, body: Incoming, connection: SendRequest<Full<Bytes>>) -> Result<Bytes, Refusal> {
+        let read = tokio::time::timeout(self.answer_timeout, collect(body, self.answer_bytes)).await;
+        let read = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))?;
+        let bytes = read.map_err(|broken| match broken {
+            Broken::TooLarge(_) => invalid("the answer is beyond limits.answer"),
+            Broken::Ended(error) => unavailable(error),
+        })?;
         self.pool.give_back(connection);
         Ok(bytes)
     }
