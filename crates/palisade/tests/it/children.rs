@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::gate::{Gate, KEY, palisade, signal, until};
+use crate::gate::{Gate, KEY, OTHER, palisade, signal, until};
 
 /// Ignores SIGTERM and the end of stdin, and leaves a daemon and a child of its own behind.
 const STUBBORN: &str = r#"
@@ -115,20 +115,10 @@ fn a_child_sees_no_secret() {
 /// A1: a session is its owner's: another key, or a forged handle, finds nothing, and the owner goes on.
 #[test]
 fn a_session_belongs_to_its_principal() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    let other = "oX3nB7qW9eR2tY5uI8oP1sD4fG6hJ0kLz";
-    crate::gate::write_private(&keys, &format!("test {KEY}\nother {other}\n"));
-    let mut line = palisade();
-    line.args(["run", "--listen", "127.0.0.1:0", "--api-key-file"])
-        .arg(keys)
-        .arg("--audit-dir")
-        .arg(dir.path().join("audit"));
-    line.args(["--", "python3", "-c", STUBBORN]);
-    let gate = Gate::start(line, dir);
+    let gate = Gate::for_two(&["python3", "-c", STUBBORN]);
     let session = gate.initialize("2025-11-25");
     let ping = br#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;
-    let bearer = format!("Bearer {other}");
+    let bearer = format!("Bearer {OTHER}");
     for method in ["POST", "GET", "DELETE"] {
         let theft = [("Mcp-Session-Id", session.as_str()), ("Authorization", &bearer)];
         let body: &[u8] = if method == "POST" { ping } else { b"" };

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// The key that tests call with.
 pub(crate) const KEY: &str = "kZ8vQ2mN5xR7tY1wB4cD6fG9hJ3lP0sAu";
 
+/// The key of another caller.
+pub(crate) const OTHER: &str = "oX3nB7qW9eR2tY5uI8oP1sD4fG6hJ0kLz";
+
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,6 +43,17 @@ impl Gate {
         if !command.is_empty() {
             line.arg("--").args(command);
         }
+        Self::start(line, dir)
+    }
+
+    /// `palisade run` in front of a command, for two callers: the usual one and the holder of [`OTHER`].
+    pub(crate) fn for_two(command: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        write_private(&keys, &format!("test {KEY}\nother {OTHER}\n"));
+        let mut line = palisade();
+        line.args(["run", "--listen", "127.0.0.1:0", "--api-key-file"]).arg(keys);
+        line.arg("--audit-dir").arg(dir.path().join("audit")).arg("--").args(command);
         Self::start(line, dir)
     }
 

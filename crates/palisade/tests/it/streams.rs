@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::gate::{Answer, Gate, KEY, palisade, until};
+use crate::gate::{Answer, Gate, KEY, OTHER, until};
 
 /// A legacy server: on `slow` it reports progress, then waits for `go` before it answers.
 const SLOW: &str = r#"
@@ -132,17 +132,7 @@ for line in sys.stdin:
 /// A3, P-D20: two callers of one shared child use the same ids and tokens, and each gets its own answer under its own id.
 #[test]
 fn equal_ids_are_not_mixed() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    let other = "oX3nB7qW9eR2tY5uI8oP1sD4fG6hJ0kLz";
-    crate::gate::write_private(&keys, &format!("test {KEY}\nother {other}\n"));
-    let mut line = palisade();
-    line.args(["run", "--listen", "127.0.0.1:0", "--api-key-file"])
-        .arg(keys)
-        .arg("--audit-dir")
-        .arg(dir.path().join("audit"));
-    line.args(["--", "python3", "-c", SHARED]);
-    let gate = Gate::start(line, dir);
+    let gate = Gate::for_two(&["python3", "-c", SHARED]);
     let send = |key: &str, who: &str, id: &str| {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"a","arguments":{{"who":"{who}"}},"_meta":{{"progressToken":"same","io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
@@ -159,7 +149,7 @@ fn equal_ids_are_not_mixed() {
         stream
     };
     for id in ["1", "\"x\\n1\""] {
-        let (mut alice, mut bob) = (send(KEY, "alice", id), send(other, "bob", id));
+        let (mut alice, mut bob) = (send(KEY, "alice", id), send(OTHER, "bob", id));
         for (stream, who) in [(&mut alice, "alice"), (&mut bob, "bob")] {
             let messages = Answer::read(stream).json();
             let text = messages.to_string();
