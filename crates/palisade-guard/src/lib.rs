@@ -3,7 +3,8 @@
 //! The crate decides and touches nothing: no socket, file, environment, clock or randomness of its own.
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
-//! * Words, what the stages talk about: [`arrival`], [`clock`], [`message`], [`refusal`], [`seal`].
+//! * Words, what the stages talk about: [`arrival`], [`clock`], [`message`], [`naming`], [`refusal`],
+//!   [`seal`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`audit`].
 
@@ -16,6 +17,7 @@ pub mod edge;
 pub mod identify;
 pub mod limit;
 pub mod message;
+pub mod naming;
 pub mod refusal;
 pub mod seal;
 pub mod validate;

@@ -8,12 +8,13 @@ use super::{Finding, Source};
 const GUARD: &str = "crates/palisade-guard/src/";
 
 /// A folder, or file, and what of the crate it may use beside itself: a module, or one type of it.
-const TABLE: [(&str, &[&str]); 12] = [
+const TABLE: [(&str, &[&str]); 13] = [
     // Words.
     ("arrival", &[]),
     ("clock", &[]),
     ("refusal", &[]),
     ("seal", &[]),
+    ("naming", &[]),
     ("message", &["refusal"]),
     // Stages. A key carries IP lists of its own; a permit is the proof that validation rests on.
     ("edge", &["refusal"]),
