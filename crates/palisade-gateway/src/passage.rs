@@ -84,17 +84,19 @@ fn method_word(message: &Message) -> Cow<'static, str> {
 
 impl Passage {
     /// Opens the record, before anything can refuse.
-    pub(crate) fn open(gate: &Arc<Snapshot>, arrival: &Arrival) -> Self {
+    pub(crate) fn open(gate: &Snapshot, arrival: &Arrival) -> Self {
         let started = time::instant();
         let now = time::at(started);
-        let mut facts = Record::new(CorrelationId::new(gate.correlation_prefix, gate.next_arrival()), now);
+        let lasting = &gate.lasting;
+        let correlation = CorrelationId::new(lasting.correlation_prefix, lasting.next_arrival());
+        let mut facts = Record::new(correlation, now);
         facts.peer = Some(arrival.peer.ip().to_canonical());
         facts.set_http(&arrival.head.method, &arrival.head.uri);
         if let Some(theirs) = arrival.head.headers.get(&CORRELATION).and_then(|value| value.to_str().ok()) {
             facts.set_callers_correlation(theirs);
         }
         Self {
-            record: Box::new(OpenRecord::open(gate, facts, started)),
+            record: Box::new(OpenRecord::open(lasting, facts, started)),
             now,
             speaks: Speaks::Rest,
             origin: None,
@@ -159,7 +161,7 @@ impl Passage {
 
     /// Writes down what is about to be done; what cannot be recorded is not done.
     pub(crate) async fn intend(&mut self, gate: &Snapshot) -> Result<(), Refusal> {
-        let intended = gate.journal.intend(&mut self.record.facts, self.now).await;
+        let intended = gate.lasting.journal.intend(&mut self.record.facts, self.now).await;
         let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
         self.fact("intend", intended.map_err(unrecorded))
     }

@@ -20,6 +20,7 @@ use palisade_guard::{authorize, edge, validate};
 use crate::admin;
 use crate::arrival;
 use crate::batch;
+use crate::current::Current;
 use crate::passage::Passage;
 use crate::reply::{self, Reply};
 use crate::route::{self, Route};
@@ -32,7 +33,9 @@ use crate::upstream::{Answered, Server};
 
 /// Answers one arrival. There is always a reply and always exactly one record: it is opened before anything can refuse
 /// and closes with the last byte of the answer.
-pub(crate) async fn answer(gate: &Arc<Snapshot>, arrival: Arrival) -> Response<Body> {
+pub(crate) async fn answer(current: &Current, arrival: Arrival) -> Response<Body> {
+    // One request sees one configuration, whatever is loaded meanwhile.
+    let gate = &current.snapshot();
     let mut passage = Passage::open(gate, &arrival);
     // Boxed: the future of a whole call is large, and would be moved several times on its way into its connection.
     let outcome = arrival::catch(Box::pin(run(gate, &mut passage, arrival))).await.unwrap_or_else(|_panic| {
@@ -216,7 +219,7 @@ fn resumed(gate: &Snapshot, caller: &Caller<'_>) -> Result<Option<Resumed>, Refu
     if modern {
         return Ok(None);
     }
-    session::open(&gate.sealer, caller.headers, &caller.principal, &caller.server.name)
+    session::open(&gate.lasting.sealer, caller.headers, &caller.principal, &caller.server.name)
 }
 
 fn handle(
@@ -225,7 +228,7 @@ fn handle(
     session: &session::Session,
     revision: Revision,
 ) -> Result<Option<HeaderValue>, Refusal> {
-    let sealed = session::seal(&gate.sealer, session, revision, &caller.principal, &caller.server.name);
+    let sealed = session::seal(&gate.lasting.sealer, session, revision, &caller.principal, &caller.server.name);
     let value = sealed.and_then(|sealed| HeaderValue::try_from(sealed).ok());
     value.map(Some).ok_or_else(|| Refusal::new(Reason::Internal).because("a session cannot be sealed"))
 }

@@ -6,23 +6,23 @@ use std::time::Instant;
 use palisade_guard::audit::record::{Outcome, Record};
 use palisade_guard::refusal::Refusal;
 
-use crate::snapshot::Snapshot;
+use crate::lasting::Lasting;
 use crate::time;
 
 /// A record that is written when it is dropped.
 pub(crate) struct OpenRecord {
     /// The facts so far.
     pub(crate) facts: Record,
-    gate: Arc<Snapshot>,
+    lasting: Arc<Lasting>,
     started: Instant,
     complete: bool,
 }
 
 impl OpenRecord {
     /// Opens the record of one arrival.
-    pub(crate) fn open(gate: &Arc<Snapshot>, facts: Record, started: Instant) -> Self {
-        gate.counters.arrived();
-        Self { facts, gate: Arc::clone(gate), started, complete: false }
+    pub(crate) fn open(lasting: &Arc<Lasting>, facts: Record, started: Instant) -> Self {
+        lasting.counters.arrived();
+        Self { facts, lasting: Arc::clone(lasting), started, complete: false }
     }
 
     /// Bytes were handed to the client's connection.
@@ -49,7 +49,7 @@ impl OpenRecord {
     /// A stage refused.
     pub(crate) fn refused(&mut self, stage: &'static str, refusal: &Refusal) {
         self.facts.refuse(stage, refusal);
-        self.gate.counters.refused(refusal.reason());
+        self.lasting.counters.refused(refusal.reason());
     }
 }
 
@@ -62,7 +62,7 @@ impl Drop for OpenRecord {
         }
         let ended = time::instant();
         self.facts.duration_us = time::micros(self.started, ended);
-        self.gate.counters.closed();
-        self.gate.journal.close(&self.facts, time::at(ended));
+        self.lasting.counters.closed();
+        self.lasting.journal.close(&self.facts, time::at(ended));
     }
 }

@@ -148,7 +148,7 @@ fn stream(
     headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
     let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
     let error = Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now()));
-    let stopping = passage.standing.then(|| Box::pin(gate.stopping.clone().cancelled_owned()));
+    let stopping = passage.standing.then(|| Box::pin(gate.lasting.stopping.clone().cancelled_owned()));
     let keep_alive = gate.timeouts.keep_alive;
     let mut response = Response::new(Body::events(Stream::new(events, error, keep_alive, stopping), passage.record));
     *response.headers_mut() = headers;

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::current::Current;
 use crate::journal::{self, Journal};
+use crate::lasting::Lasting;
 use crate::snapshot::{Snapshot, Surroundings};
 use crate::time;
 use crate::transport;
@@ -21,7 +23,8 @@ use crate::upstream::stdio::InProcess;
 /// A gateway that listens.
 pub struct Running {
     address: SocketAddr,
-    gate: Arc<Snapshot>,
+    current: Current,
+    lasting: Arc<Lasting>,
     stop: CancellationToken,
     connections: TaskTracker,
     children: TaskTracker,
@@ -88,19 +91,19 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let children = TaskTracker::new();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
-        stopping: stop.clone(),
         keeper: start.keeper,
         environment: start.environment,
         in_process: start.in_process,
         tasks: children.clone(),
     };
-    let gate = Arc::new(Snapshot::build(start.config, journal, &around)?);
+    let lasting = Arc::new(Lasting::new(journal, start.config.limits, stop.clone())?);
+    let current = Current::new(Snapshot::build(start.config, &lasting, &around)?);
     let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
-    connections.spawn(transport::http::serve(listener, Arc::clone(&gate), stop.clone(), connections.clone()));
-    connections.spawn(sweep(Arc::clone(&gate), stop.clone()));
-    gate.set_ready(true);
-    Ok(Running { address, gate, stop, connections, children, patience })
+    connections.spawn(transport::http::serve(listener, current.clone(), stop.clone(), connections.clone()));
+    connections.spawn(sweep(current.clone(), stop.clone()));
+    lasting.set_ready(true);
+    Ok(Running { address, current, lasting, stop, connections, children, patience })
 }
 
 impl Running {
@@ -112,13 +115,13 @@ impl Running {
     /// Stops: not ready, no new connections, calls under way end, children end, the journal is flushed. Whatever is not
     /// done within `timeouts.shutdown` is cut.
     pub async fn stop(self) {
-        self.gate.set_ready(false);
+        self.lasting.set_ready(false);
         self.stop.cancel();
         self.connections.close();
         if tokio::time::timeout(self.patience, self.connections.wait()).await.is_err() {
             tracing::warn!("some calls were cut at the end of timeouts.shutdown");
         }
-        for server in self.gate.servers.values() {
+        for server in self.current.snapshot().servers.values() {
             if let Upstream::Stdio(upstream) = &server.upstream {
                 upstream.stop().await;
             }
@@ -127,21 +130,22 @@ impl Running {
         if tokio::time::timeout(CHILDREN, self.children.wait()).await.is_err() {
             tracing::error!("some children did not end");
         }
-        self.gate.journal.flush().await;
+        self.lasting.journal.flush().await;
     }
 }
 
 /// How long children may take to end; the keeper's own patience is shorter.
 const CHILDREN: Duration = Duration::from_secs(15);
 
-async fn sweep(gate: Arc<Snapshot>, stop: CancellationToken) {
+async fn sweep(current: Current, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        gate.limits.forget_idle(time::now().monotonic_ms);
+        let gate = current.snapshot();
+        gate.lasting.limits.forget_idle(time::now().monotonic_ms);
         for server in gate.servers.values() {
             if let Upstream::Stdio(upstream) = &server.upstream {
                 upstream.sweep();

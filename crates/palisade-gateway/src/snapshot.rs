@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::{self, Key, Keys, Principal};
@@ -15,15 +14,11 @@ use palisade_guard::limit::subject::Subject;
 use palisade_guard::limit::{Admission, Limits};
 use palisade_guard::message::{self, Bounds};
 use palisade_guard::refusal::Refusal;
-use palisade_guard::seal::Sealer;
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
-use crate::counters::Counters;
-use crate::journal::Journal;
-use crate::random;
+use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::upstream::catalog::Catalog;
 use crate::upstream::http::{self, HttpUpstream};
@@ -44,15 +39,10 @@ pub(crate) struct Snapshot {
     /// Whether the status page is served.
     pub(crate) monitoring: bool,
     pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
-    pub(crate) sealer: Sealer,
-    pub(crate) journal: Journal,
-    pub(crate) counters: Counters,
-    pub(crate) correlation_prefix: u64,
-    pub(crate) stopping: CancellationToken,
+    /// What was here before this configuration and will be after it.
+    pub(crate) lasting: Arc<Lasting>,
     /// What is on every answer, without and with TLS: copied, not built, for each.
     headers: [HeaderMap; 2],
-    arrivals: AtomicU64,
-    ready: AtomicBool,
 }
 
 /// What a snapshot needs beside the configuration.
@@ -63,8 +53,6 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Servers inside this process, by name.
     pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
-    /// Cancelled when the gateway stops.
-    pub(crate) stopping: CancellationToken,
     /// Where tasks that must end before the process are counted.
     pub(crate) tasks: TaskTracker,
 }
@@ -88,8 +76,7 @@ const INHERITED: [&str; 13] = [
 
 impl Snapshot {
     /// Builds a snapshot whole, or not at all.
-    pub(crate) fn build(config: Config, journal: Journal, around: &Surroundings) -> Result<Self, StartError> {
-        let sealer = Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?;
+    pub(crate) fn build(config: Config, lasting: &Arc<Lasting>, around: &Surroundings) -> Result<Self, StartError> {
         let mut servers = BTreeMap::new();
         for (name, serve) in &around.in_process {
             let launch = Launch::InProcess(Arc::clone(serve));
@@ -100,7 +87,7 @@ impl Snapshot {
             servers.insert(Arc::clone(&server.name), Arc::new(build_server(server, &config, around)?));
         }
         Ok(Self {
-            limits: Limits::new(config.limits, random::bytes()),
+            limits: lasting.limits.with_config(config.limits),
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys => authenticate::Config::Keys(Keys::new(config.auth.keys.into_iter().map(key))),
@@ -119,13 +106,7 @@ impl Snapshot {
             identify: config.identify,
             timeouts: config.timeouts,
             servers,
-            sealer,
-            journal,
-            counters: Counters::default(),
-            correlation_prefix: u64::from_le_bytes(random::bytes()),
-            stopping: around.stopping.clone(),
-            arrivals: AtomicU64::new(0),
-            ready: AtomicBool::new(false),
+            lasting: Arc::clone(lasting),
         })
     }
 
@@ -149,27 +130,6 @@ impl Snapshot {
         let mut headers = if secure { over_tls.clone() } else { plain.clone() };
         headers.reserve(12);
         headers
-    }
-
-    /// The number of the next arrival.
-    pub(crate) fn next_arrival(&self) -> u64 {
-        self.arrivals.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Whether calls can be taken: the listener is open and what must be recorded can be.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) && !self.journal.is_down()
-    }
-
-    /// Opens or closes the doors for readiness checks.
-    pub(crate) fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
-    }
-
-    /// The journal, for the status page.
-    pub(crate) fn journal_status(&self) -> Value {
-        let status = self.journal.status();
-        json!({"down": self.journal.is_down(), "records": status.records, "buffered_bytes": status.buffered_bytes})
     }
 
     /// Legacy sessions that hold a child, by server.

@@ -22,7 +22,7 @@ pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Re
     if !is_reading(head) {
         return Err(Refusal::new(Reason::MethodNotAllowed));
     }
-    let up = gate.is_ready() || head.uri.path() == "/health/live";
+    let up = gate.lasting.is_ready() || head.uri.path() == "/health/live";
     let (status, body) = if up {
         (StatusCode::OK, r#"{"status":"up"}"#)
     } else {
@@ -98,18 +98,18 @@ fn marketplace(gate: &Snapshot, caller: &Principal) -> Value {
 }
 
 fn status(gate: &Snapshot) -> Value {
-    let (requests, open, refused) = gate.counters.requests();
+    let (requests, open, refused) = gate.lasting.counters.requests();
     let events: serde_json::Map<_, _> =
-        gate.counters.events().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+        gate.lasting.counters.events().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
     json!({
-        "status": if gate.is_ready() { "up" } else { "down" },
+        "status": if gate.lasting.is_ready() { "up" } else { "down" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": time::now().monotonic_ms / 1000,
         "memory_bytes": memory_bytes(),
         "requests": {"total": requests, "open": open, "refused": refused},
         "security_events": events,
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
-        "journal": gate.journal_status(),
+        "journal": gate.lasting.journal_status(),
         "sessions": gate.session_counts(),
     })
 }

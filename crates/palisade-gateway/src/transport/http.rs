@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::current::Current;
 use crate::pipeline;
-use crate::snapshot::Snapshot;
 
 /// A request as it came off the wire.
 pub(crate) struct Arrival {
@@ -29,8 +29,8 @@ pub(crate) struct Arrival {
 }
 
 /// Accepts connections until told to stop.
-pub(crate) async fn serve(listener: TcpListener, gate: Arc<Snapshot>, stop: CancellationToken, tasks: TaskTracker) {
-    let places = Arc::new(Semaphore::new(gate.max_connections));
+pub(crate) async fn serve(listener: TcpListener, current: Current, stop: CancellationToken, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(current.snapshot().max_connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -39,9 +39,9 @@ pub(crate) async fn serve(listener: TcpListener, gate: Arc<Snapshot>, stop: Canc
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (gate, stop) = (Arc::clone(&gate), stop.clone());
+                let (current, stop) = (current.clone(), stop.clone());
                 tasks.spawn(async move {
-                    connection(stream, peer, gate, stop).await;
+                    connection(stream, peer, current, stop).await;
                     drop(place);
                 });
             }
@@ -54,11 +54,12 @@ pub(crate) async fn serve(listener: TcpListener, gate: Arc<Snapshot>, stop: Canc
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, gate: Arc<Snapshot>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
+    let gate = current.snapshot();
     let mut builder = http1::Builder::new();
     builder
         // Without a timer the header timeout is never armed, and slow headers hold connections for ever.
@@ -67,11 +68,12 @@ async fn connection(stream: TcpStream, peer: SocketAddr, gate: Arc<Snapshot>, st
         .max_buf_size(gate.header_bytes.max(8192))
         .max_headers(100)
         .half_close(false);
+    drop(gate);
     let service = service_fn(move |request: Request<Incoming>| {
-        let gate = Arc::clone(&gate);
+        let current = current.clone();
         async move {
             let (head, body) = request.into_parts();
-            Ok::<_, Infallible>(pipeline::answer(&gate, Arrival { head, body, peer }).await)
+            Ok::<_, Infallible>(pipeline::answer(&current, Arrival { head, body, peer }).await)
         }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);

@@ -1,0 +1,72 @@
+//! What outlives a configuration: the same from start to end, whatever is loaded in between.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use palisade_guard::limit::Limits;
+use palisade_guard::seal::Sealer;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::counters::Counters;
+use crate::journal::Journal;
+use crate::random;
+use crate::running::StartError;
+
+/// Everything that a reload must not begin anew.
+pub(crate) struct Lasting {
+    /// The journal.
+    pub(crate) journal: Journal,
+    /// Seals the handles of sessions.
+    pub(crate) sealer: Sealer,
+    /// The windows of all callers: another limit counts on in them.
+    pub(crate) limits: Limits,
+    /// What the status page counts.
+    pub(crate) counters: Counters,
+    /// How every correlation id of this process begins.
+    pub(crate) correlation_prefix: u64,
+    /// Cancelled when the gateway stops.
+    pub(crate) stopping: CancellationToken,
+    arrivals: AtomicU64,
+    ready: AtomicBool,
+}
+
+impl Lasting {
+    /// What lasts, at the start.
+    pub(crate) fn new(
+        journal: Journal,
+        limits: palisade_guard::limit::Config,
+        stopping: CancellationToken,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            journal,
+            sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
+            limits: Limits::new(limits, random::bytes()),
+            counters: Counters::default(),
+            correlation_prefix: u64::from_le_bytes(random::bytes()),
+            stopping,
+            arrivals: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// The number of the next arrival.
+    pub(crate) fn next_arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether calls can be taken: the listener is open and what must be recorded can be.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.journal.is_down()
+    }
+
+    /// Opens or closes the doors for readiness checks.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// The journal, for the status page.
+    pub(crate) fn journal_status(&self) -> Value {
+        let status = self.journal.status();
+        json!({"down": self.journal.is_down(), "records": status.records, "buffered_bytes": status.buffered_bytes})
+    }
+}
