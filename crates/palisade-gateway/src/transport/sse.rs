@@ -66,6 +66,7 @@ pub(crate) struct Reader {
     data: BytesMut,
     has_data: bool,
     limit: usize,
+    signs: u64,
 }
 
 /// An event grew beyond the limit.
@@ -83,6 +84,7 @@ impl Reader {
             data: BytesMut::new(),
             has_data: false,
             limit,
+            signs: 0,
         }
     }
 
@@ -91,11 +93,17 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Signs of life so far: whole events and whole comments. A byte, or a line of an event that never ends, is none.
+    pub(crate) const fn signs(&self) -> u64 {
+        self.signs
+    }
+
     /// The next whole event, if it is there.
     pub(crate) fn next_event(&mut self) -> Result<Option<Event>, TooLarge> {
         while let Some(line) = self.line() {
             if line.is_empty() {
                 if let Some(event) = self.finish() {
+                    self.signs += 1;
                     return Ok(Some(event));
                 }
                 continue;
@@ -152,7 +160,8 @@ impl Reader {
             b"id" if !value.contains(&0) => self.event.id = Some(value),
             b"event" => self.event.name = Some(value),
             b"retry" => self.event.retry = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()),
-            // A comment, or a field nobody knows.
+            b"" => self.signs += 1,
+            // A field nobody knows.
             _ => {}
         }
     }

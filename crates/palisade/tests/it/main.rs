@@ -14,6 +14,7 @@ mod differentials;
 mod edge;
 mod gate;
 mod harness;
+mod hostile;
 mod limits;
 mod pages;
 mod production;

@@ -87,7 +87,8 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Request>>, script: &Script) {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+/// The next request of a connection.
+pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     if reader.read_line(&mut line).ok()? == 0 {
         return None;

@@ -1,4 +1,8 @@
 //! The event stream of an HTTP upstream, judged event by event.
+//!
+//! 1. Only a whole event or a whole comment is a sign of life: bytes that drip are silence.
+//! 2. What does not pass is noise: comments, what is no message, messages that must not pass. A stream that holds more
+//!    of it between two messages than two messages may hold ends.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,6 +26,13 @@ pub(crate) struct HttpEvents {
     ended: bool,
     /// An event with an id came: the client may come back for the rest.
     resumable: bool,
+    /// Bytes since the last event that passed.
+    noise: usize,
+    noise_limit: usize,
+    /// Something did not pass: told once, or the upstream could fill the log.
+    told: bool,
+    /// The reader's signs of life when patience began anew.
+    signs: u64,
     /// How long the upstream may be silent while it owes an answer.
     patience: Option<(Duration, Pin<Box<Sleep>>)>,
 }
@@ -30,7 +41,18 @@ impl HttpEvents {
     /// The events of `body`; one event holds at most `limit` bytes.
     pub(crate) fn new(body: Incoming, expected: Expected, limit: usize, patience: Duration) -> Self {
         let patience = expected.id.is_some().then(|| (patience, Box::pin(tokio::time::sleep(patience))));
-        Self { body, reader: Reader::new(limit), expected, ended: false, resumable: false, patience }
+        Self {
+            body,
+            reader: Reader::new(limit),
+            expected,
+            ended: false,
+            resumable: false,
+            noise: 0,
+            noise_limit: limit.saturating_mul(2),
+            told: false,
+            signs: 0,
+            patience,
+        }
     }
 
     /// What the stream may hold.
@@ -45,8 +67,7 @@ impl HttpEvents {
             return Some(Ok(event));
         }
         if !event.is_message() {
-            tracing::debug!("dropped an event that is no message");
-            return None;
+            return self.dropped("an event that is no message");
         }
         match judge::stream_message(&event.data, &self.expected) {
             Ok(Verdict::Pass) => Some(Ok(event)),
@@ -54,15 +75,19 @@ impl HttpEvents {
                 self.ended = true;
                 Some(Ok(event))
             }
-            Ok(Verdict::Drop(why)) => {
-                tracing::warn!(why, "dropped a message of the upstream");
-                None
-            }
+            Ok(Verdict::Drop(why)) => self.dropped(why),
             Err(refusal) => {
                 self.ended = true;
                 Some(Err(refusal))
             }
         }
+    }
+
+    fn dropped<T>(&mut self, why: &'static str) -> Option<T> {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(why, "dropped what the upstream said; more of it in this stream is not told");
+        }
+        None
     }
 
     /// The upstream closed the stream. Without an answer that is an error, unless the client can resume.
@@ -81,10 +106,27 @@ impl HttpEvents {
     }
 
     fn take(&mut self, bytes: &Bytes) {
+        self.noise += bytes.len();
         self.reader.feed(bytes);
-        if let Some((patience, sleep)) = &mut self.patience {
+    }
+
+    /// Nothing more can be read from what came.
+    fn read_all(&mut self) -> Result<(), Refusal> {
+        if self.noise > self.noise_limit {
+            return Err(invalid("twice limits.answer without a message that may pass"));
+        }
+        if let Some((patience, sleep)) = &mut self.patience
+            && self.signs != self.reader.signs()
+        {
+            self.signs = self.reader.signs();
             sleep.as_mut().reset(Instant::now() + *patience);
         }
+        Ok(())
+    }
+
+    fn broken(&mut self, refusal: Refusal) -> Poll<Option<Result<Event, Refusal>>> {
+        self.ended = true;
+        Poll::Ready(Some(Err(refusal)))
     }
 }
 
@@ -98,15 +140,16 @@ impl Events for HttpEvents {
             match this.reader.next_event() {
                 Ok(Some(event)) => {
                     if let Some(judged) = this.judge(event) {
+                        this.noise = 0;
                         return Poll::Ready(Some(judged));
                     }
                     continue;
                 }
                 Ok(None) => {}
-                Err(_) => {
-                    this.ended = true;
-                    return Poll::Ready(Some(Err(invalid("an event beyond limits.answer"))));
-                }
+                Err(_) => return this.broken(invalid("an event beyond limits.answer")),
+            }
+            if let Err(refusal) = this.read_all() {
+                return this.broken(refusal);
             }
             match Pin::new(&mut this.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -117,9 +160,8 @@ impl Events for HttpEvents {
                 Poll::Ready(Some(Err(error))) => return this.closed(Some(unavailable(error))),
                 Poll::Ready(None) => return this.closed(None),
                 Poll::Pending if this.out_of_patience(context) => {
-                    this.ended = true;
                     let refusal = Refusal::new(Reason::Timeout).because("the upstream's stream fell silent");
-                    return Poll::Ready(Some(Err(refusal)));
+                    return this.broken(refusal);
                 }
                 Poll::Pending => return Poll::Pending,
             }

@@ -166,7 +166,9 @@ impl HttpUpstream {
             (StatusCode::OK, Media::Events) => {
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 if message.is("initialize") {
-                    return Box::pin(first_response(events, &head.headers)).await;
+                    let first = Box::pin(first_response(events, &head.headers, self.answer_bytes));
+                    let answered = tokio::time::timeout(self.answer_timeout, first).await;
+                    return answered.map_err(|_| Refusal::new(Reason::Timeout).because("events but no answer"))?;
                 }
                 Ok(Answer::Events(Box::new(events)).into())
             }
@@ -224,7 +226,7 @@ enum Media {
 
 /// What a response claims to be. An encoded one is refused: what is not read is not passed on.
 fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(invalid("the upstream encoded its answer although identity was asked for"));
     }
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
@@ -257,8 +259,9 @@ pub(crate) fn agreed_revision(bytes: &Bytes) -> Option<Revision> {
 
 /// Reads a stream that answers `initialize` up to the response: session and revision must be known before the first
 /// byte of the answer's head is sent.
-async fn first_response(mut events: HttpEvents, headers: &HeaderMap) -> Result<Answered, Refusal> {
+async fn first_response(mut events: HttpEvents, headers: &HeaderMap, limit: usize) -> Result<Answered, Refusal> {
     let mut before: Vec<Event> = Vec::new();
+    let mut held = 0;
     while let Some(event) = std::future::poll_fn(|context| std::pin::Pin::new(&mut events).poll_event(context)).await {
         let event = event?;
         if let Ok(judged) = judge::response(event.data.clone(), events.expected()) {
@@ -272,12 +275,20 @@ async fn first_response(mut events: HttpEvents, headers: &HeaderMap) -> Result<A
             return Ok(Answered { answer, opened });
         }
         // A priming event promises a resumption that makes no sense before there is a session.
-        if !event.data.is_empty() {
-            before.push(event);
+        if event.data.is_empty() {
+            continue;
         }
+        held += event.data.len();
+        if held > limit || before.len() == HELD {
+            return Err(invalid("too much before the answer to initialize"));
+        }
+        before.push(event);
     }
     Err(unavailable("the upstream closed the stream without an answer"))
 }
+
+/// Events that may come before the answer to `initialize`.
+const HELD: usize = 64;
 
 /// Events that are all here already.
 struct Replay(std::vec::IntoIter<Event>);
