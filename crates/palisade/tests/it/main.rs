@@ -16,6 +16,7 @@ mod gate;
 mod harness;
 mod hostile;
 mod limits;
+mod many_servers;
 mod pages;
 mod production;
 mod real_clients;
