@@ -132,6 +132,12 @@ impl Snapshot {
         headers
     }
 
+    /// Whether calls reach each server, as far as the last ones tell.
+    pub(crate) fn server_states(&self) -> Value {
+        let states = self.servers.values().map(|server| (server.name.to_string(), server.upstream.state().into()));
+        Value::Object(states.collect())
+    }
+
     /// Legacy sessions that hold a child, by server.
     pub(crate) fn session_counts(&self) -> Value {
         let counts = self.servers.values().filter_map(|server| match &server.upstream {
@@ -192,6 +198,7 @@ fn build_server(server: &checked::Server, config: &Config, around: &Surroundings
                 Ok((name.clone(), value))
             });
             let settings = http::Settings {
+                name: Arc::clone(&server.name),
                 url,
                 own: own.collect::<Result<_, StartError>>()?,
                 ca_file: ca_file.as_deref(),

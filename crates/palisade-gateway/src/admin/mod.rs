@@ -110,6 +110,7 @@ fn status(gate: &Snapshot) -> Value {
         "security_events": events,
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
         "journal": gate.lasting.journal_status(),
+        "servers": gate.server_states(),
         "sessions": gate.session_counts(),
     })
 }

@@ -1,5 +1,6 @@
 //! The servers behind the gateway, and what they answer.
 
+pub(crate) mod breaker;
 pub(crate) mod catalog;
 pub(crate) mod http;
 pub(crate) mod judge;
@@ -135,6 +136,15 @@ impl Server {
 }
 
 impl Upstream {
+    /// The word for catalogues and the status page: whether calls reach it, as far as the last ones tell.
+    pub(crate) fn state(&self) -> &'static str {
+        let available = match self {
+            Self::Http(upstream) => upstream.is_available(),
+            Self::Stdio(upstream) => upstream.is_available(),
+        };
+        if available { "available" } else { "unavailable" }
+    }
+
     /// The word for catalogues.
     pub(crate) const fn transport(&self) -> &'static str {
         match self {

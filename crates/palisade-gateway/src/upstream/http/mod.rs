@@ -28,6 +28,7 @@ use palisade_guard::message::{Call, Message, Revision, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
 
+use super::breaker::{self, Breaker};
 use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
 use crate::session::{Resumed, Session};
 use crate::transport::collect::{Broken, collect};
@@ -38,6 +39,7 @@ use pool::Pool;
 /// One HTTP upstream.
 pub(crate) struct HttpUpstream {
     pool: Pool,
+    breaker: Breaker,
     path: Uri,
     host: HeaderValue,
     /// The operator's headers, credentials of the gateway among them.
@@ -48,6 +50,8 @@ pub(crate) struct HttpUpstream {
 
 /// What makes an [`HttpUpstream`].
 pub(crate) struct Settings<'a> {
+    /// The server's name.
+    pub(crate) name: Arc<str>,
     /// Where it is.
     pub(crate) url: &'a Uri,
     /// The operator's headers.
@@ -70,6 +74,7 @@ impl HttpUpstream {
         let authority = url.authority().map_or_else(String::new, ToString::to_string);
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
+            breaker: Breaker::new(settings.name, breaker::REMOTE),
             pool: Pool::new(url, tls, settings.connect_timeout),
             path: path.parse().map_err(io::Error::other)?,
             host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
@@ -108,9 +113,17 @@ impl HttpUpstream {
     /// Boxed: connecting and sending hold the largest part of a call's state, and its own future is moved.
     fn sent(&self, request: Request<Full<Bytes>>) -> Pin<Box<dyn Future<Output = Sent> + Send + '_>> {
         Box::pin(async move {
+            let attempt = self.breaker.enter()?;
             let sent = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await;
-            sent.map_err(|_| Refusal::new(Reason::Timeout).because("no answer began"))?
+            let sent = sent.unwrap_or_else(|_| Err(Refusal::new(Reason::Timeout).because("no answer began")));
+            attempt.tell(sent.as_ref().is_ok_and(|(response, _)| !is_a_proxys(response.status())));
+            sent
         })
+    }
+
+    /// Whether calls reach it, as far as the last ones tell.
+    pub(crate) fn is_available(&self) -> bool {
+        !self.breaker.is_open()
     }
 
     fn request(
@@ -312,6 +325,11 @@ fn refused(status: StatusCode, bytes: Bytes, expected: &Expected, revision: Revi
     let mut response = judge::response(bytes, expected).map_err(|_| unavailable(format_args!("{status}, no body")))?;
     response.status = Some(status.as_u16());
     Ok(Answer::Message(response).into())
+}
+
+/// Whether somebody before the upstream says that it cannot be reached. Any other status is the upstream's own word.
+const fn is_a_proxys(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
 /// What a status without a usable body becomes.
