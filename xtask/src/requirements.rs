@@ -17,7 +17,7 @@ pub(crate) fn since(id: &str) -> Option<Since> {
 }
 
 /// Id, what it asks for, whether this version claims it.
-pub(crate) const LIST: [(&str, &str, Since); 82] = [
+pub(crate) const LIST: [(&str, &str, Since); 83] = [
     ("A1", "MCP over Streamable HTTP in every live revision", Now),
     ("A2", "MCP over stdio in front", Later),
     ("A3", "upstreams: child processes and Streamable HTTP servers", Now),
@@ -100,6 +100,7 @@ pub(crate) const LIST: [(&str, &str, Since); 82] = [
     ("L11", "the cost of each protection on this machine", Later),
     ("L12", "token exchange and per-user credentials", Later),
     ("L13", "OpenAPI to MCP", Later),
+    ("R7", "children that crash, hang, flood and lie", Now),
 ];
 
 #[cfg(test)]

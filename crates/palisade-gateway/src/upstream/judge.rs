@@ -1,7 +1,7 @@
 //! What an upstream says, message by message: only what was understood and expected is passed on.
 
 use bytes::Bytes;
-use palisade_guard::message::{Bounds, Shape, read_answer};
+use palisade_guard::message::{Bounds, Envelope, Shape, read_answer};
 use palisade_guard::refusal::Refusal;
 
 use super::{Expected, Response, invalid};
@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
 }
 
 /// Bounds of an upstream's messages: larger than a caller's, since a list of tools nests deeper than arguments do.
-pub(crate) const BOUNDS: Bounds = Bounds { depth: 128, nodes: 2_000_000, lone_surrogates: true };
+const BOUNDS: Bounds = Bounds { depth: 128, nodes: 2_000_000, lone_surrogates: true };
 
 /// Requests that a server may send to a client. Source: the `ServerRequest` unions of the legacy schemas.
 const SERVER_REQUESTS: [&str; 8] = [
@@ -31,9 +31,18 @@ const SERVER_REQUESTS: [&str; 8] = [
     "tasks/cancel",
 ];
 
-/// Judges one message in a stream.
+/// Reads one message.
+pub(crate) fn read(bytes: Bytes) -> Result<Envelope, Refusal> {
+    read_answer(BOUNDS, bytes).map_err(|refusal| invalid(format_args!("{refusal:?}")))
+}
+
+/// Reads and judges one message in a stream.
 pub(crate) fn stream_message(bytes: &Bytes, expected: &Expected) -> Result<Verdict, Refusal> {
-    let envelope = read_answer(BOUNDS, bytes.clone()).map_err(|refusal| invalid(format_args!("{refusal:?}")))?;
+    in_stream(&read(bytes.clone())?, expected)
+}
+
+/// Judges one message in a stream.
+pub(crate) fn in_stream(envelope: &Envelope, expected: &Expected) -> Result<Verdict, Refusal> {
     Ok(match &envelope.shape {
         Shape::Response { error, .. } => match (envelope.id(), &expected.id) {
             (Some(id), Some(wanted)) if id == *wanted => Verdict::Last,
@@ -54,8 +63,7 @@ pub(crate) fn stream_message(bytes: &Bytes, expected: &Expected) -> Result<Verdi
 
 /// Judges a single response: it answers the request that was sent, or says that it could not be read.
 pub(crate) fn response(bytes: Bytes, expected: &Expected) -> Result<Response, Refusal> {
-    let envelope =
-        read_answer(BOUNDS, bytes.clone()).map_err(|refusal| invalid(format_args!("the answer: {refusal:?}")))?;
+    let envelope = read(bytes.clone())?;
     let Shape::Response { error, .. } = envelope.shape else {
         return Err(invalid("the answer is no JSON-RPC response"));
     };

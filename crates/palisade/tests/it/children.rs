@@ -22,7 +22,7 @@ while True:
 "#;
 
 /// All processes below one, children of children too, whatever their session.
-fn descendants(root: u32) -> Vec<u32> {
+pub(crate) fn descendants(root: u32) -> Vec<u32> {
     let output = Command::new("ps").args(["-e", "-o", "pid=,ppid="]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let pairs: Vec<(u32, u32)> = text
@@ -41,12 +41,12 @@ fn descendants(root: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-fn alive(pid: u32) -> bool {
+pub(crate) fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-fn all_end(pids: &[u32]) {
+pub(crate) fn all_end(pids: &[u32]) {
     until("every descendant to end", || pids.iter().all(|pid| !alive(*pid)).then_some(()));
 }
 

@@ -3,13 +3,16 @@
 //! The gateway may be killed with SIGKILL, and a server may start children of its own, leave its process group or
 //! ignore every signal. So each server runs under a keeper, which
 //!
-//! 1. starts the server in a process group of its own, on the keeper's own stdin, stdout and stderr;
+//! 1. starts the server in a process group of its own, on the keeper's own stdin, stdout and stderr, and closes its own
+//!    stdout: only the server holds it then, so that the gateway sees a server which closes it;
 //! 2. adopts whatever the server leaves behind (`PR_SET_CHILD_SUBREAPER`, prctl(2));
-//! 3. waits for one of two things: the server has ended, or nobody reads stdout any more, which is so when the gateway
-//!    has closed it or is dead (poll(2): a pipe without readers reports POLLERR);
-//! 4. then ends every descendant (SIGTERM, two seconds, SIGKILL) and goes.
+//! 3. waits for one of two things: the server has ended, or nobody can write to its stdin any more, which is so when the
+//!    gateway has closed it or is dead (poll(2): a pipe without writers reports POLLHUP, whatever is still in it);
+//! 4. gives the server two seconds to end by itself, as the specification asks; then ends every descendant (SIGTERM, two
+//!    seconds, SIGKILL) and goes.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode};
@@ -20,11 +23,12 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
     wait,
 };
+use rustix::stdio::dup2_stdout;
 
 /// The hidden command word under which a keeper runs.
 pub const COMMAND: &str = "keep-child";
 
-/// How long a server has between SIGTERM and SIGKILL.
+/// How long a server has between the end of its stdin and SIGTERM, and from there to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long descendants are hunted; a process in uninterruptible sleep cannot be waited for.
 const HUNT: Duration = Duration::from_secs(5);
@@ -45,43 +49,42 @@ pub fn run(command: &[OsString]) -> ExitCode {
 fn keep(command: &[OsString]) -> io::Result<u8> {
     let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
     set_child_subreaper(Some(getpid()))?;
+    let nothing = File::options().write(true).open("/dev/null")?;
     let mut child = Command::new(program).args(arguments).process_group(0).spawn()?;
-    let group = Pid::from_child(&child);
-    let ended = pidfd_open(group, PidfdFlags::empty())?;
-    let stdout = io::stdout();
-    let ended = |timeout: Option<&Timespec>| -> io::Result<(bool, bool)> {
-        let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(&stdout, PollFlags::empty())];
-        loop {
-            match poll(&mut fds, timeout) {
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let [child, reader] = &fds;
-        Ok((!child.revents().is_empty(), !reader.revents().is_empty()))
+    let ended = dup2_stdout(&nothing).map_err(io::Error::from).and_then(|()| end_in_order(&child));
+    let code = match ended {
+        Ok(true) => child.wait().map_or(1, code_of),
+        // It ignores every word, or cannot be watched.
+        Ok(false) | Err(_) => kill(&mut child),
     };
-    loop {
-        let (child_ended, reader_gone) = ended(None)?;
-        if child_ended || reader_gone {
-            break;
-        }
-    }
-    let _gone_already = kill_process_group(group, Signal::TERM);
-    let deadline = Instant::now() + GRACE;
-    let code = loop {
-        if let Some(status) = child.try_wait()? {
-            break code_of(status);
-        }
-        if Instant::now() >= deadline {
-            break kill(&mut child);
-        }
-        // The reader is gone for good, so only the child's end can wake this poll: ask for its pidfd in short turns.
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let _gone_already = kill_process_group(group, Signal::KILL);
+    let _gone_already = kill_process_group(Pid::from_child(&child), Signal::KILL);
     end_descendants();
     Ok(code)
+}
+
+/// Waits until the server has ended, or has been asked to in vain: by the end of its stdin, then by SIGTERM.
+fn end_in_order(child: &Child) -> io::Result<bool> {
+    let group = Pid::from_child(child);
+    let ended = pidfd_open(group, PidfdFlags::empty())?;
+    wait_for(&mut [PollFd::new(&ended, PollFlags::IN), PollFd::new(&io::stdin(), PollFlags::empty())], None)?;
+    let soon = || wait_for(&mut [PollFd::new(&ended, PollFlags::IN)], Some(GRACE));
+    let went = soon()?;
+    let _gone_already = kill_process_group(group, Signal::TERM);
+    if went { Ok(true) } else { soon() }
+}
+
+/// Waits for any of these; false when the time is over.
+fn wait_for(fds: &mut [PollFd<'_>], patience: Option<Duration>) -> io::Result<bool> {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(fds, left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn kill(child: &mut Child) -> u8 {

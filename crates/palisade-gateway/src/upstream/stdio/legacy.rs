@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use palisade_guard::message::{Message, Revision, Shape, read_answer};
+use palisade_guard::message::{Envelope, Message, Revision, Shape};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::judge::{self, Verdict};
@@ -290,12 +290,8 @@ impl State {
     }
 
     /// One line of the server.
-    fn line(&mut self, bytes: Bytes) -> Result<(), Refusal> {
-        let expected = Expected { id: None, resumed: true, revision: Revision::V2025_11_25 };
-        if let Verdict::Drop(why) = judge::stream_message(&bytes, &expected)? {
-            return Err(invalid(why));
-        }
-        let envelope = read_answer(judge::BOUNDS, bytes.clone())?;
+    fn line(&mut self, envelope: &Envelope) -> Result<(), Refusal> {
+        let bytes = envelope.bytes.clone();
         match &envelope.shape {
             Shape::Response { error, .. } => {
                 let id = envelope.id().unwrap_or_default();
@@ -366,6 +362,16 @@ impl State {
     }
 }
 
+/// A line that may pass.
+fn judged(line: Bytes) -> Result<Envelope, Refusal> {
+    let expected = Expected { id: None, resumed: true, revision: Revision::V2025_11_25 };
+    let envelope = judge::read(line)?;
+    match judge::in_stream(&envelope, &expected)? {
+        Verdict::Pass | Verdict::Last => Ok(envelope),
+        Verdict::Drop(why) => Err(invalid(why)),
+    }
+}
+
 /// Hears the child of one session.
 pub(super) struct ChildListener {
     state: Arc<Shared>,
@@ -373,7 +379,8 @@ pub(super) struct ChildListener {
 
 impl Listener for ChildListener {
     fn line(&mut self, line: Bytes) {
-        if let Err(refusal) = self.state.lock().line(line) {
+        // Read before the lock is taken: callers wait for it.
+        if let Err(refusal) = judged(line).and_then(|envelope| self.state.lock().line(&envelope)) {
             tracing::warn!(cause = refusal.cause_for_log(), "dropped a line of the server");
         }
     }

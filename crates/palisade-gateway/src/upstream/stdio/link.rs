@@ -1,7 +1,7 @@
 //! One running line-speaking server: lines in, lines out, and its end.
 //!
-//! Dropping the [`Link`] stops the server: stdin is closed, and after a grace stdout too, upon which the keeper
-//! ends the whole tree.
+//! Dropping the [`Link`] stops the server: its stdin is closed, upon which the keeper ends the whole tree in order. So
+//! does a server that closes its stdout: it can answer nobody any more.
 
 use std::io;
 use std::sync::Arc;
@@ -9,23 +9,28 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
-use tokio::process::ChildStderr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::errors::drain;
 use super::launch::{Connection, Launch};
 
 /// Lines that wait for the server to read them.
 const QUEUED: usize = 128;
-/// How long a server may take to go when its stdin is closed.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long a keeper may take after that: its own grace and hunt, and some more.
+/// How long a server that is to stop may take to read what was sent before.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a keeper may take after that: its own graces and hunt, and some more.
 const KEEPER_GRACE: Duration = Duration::from_secs(10);
+/// How long the last words on stderr may take when all who could write them are gone.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The way to a running server.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     lines: mpsc::Sender<Bytes>,
+    /// Says that nobody wants the server any more, also while it does not read.
+    _wanted: Arc<DropGuard>,
 }
 
 /// What a running server says is told here.
@@ -48,13 +53,15 @@ impl Link {
     ) -> io::Result<Self> {
         let connection = launch.start()?;
         let (lines, queued) = mpsc::channel(QUEUED);
-        let running = run(connection, Arc::clone(name), line_bytes, queued, listener);
+        let unwanted = CancellationToken::new();
+        let queue = Queue { lines: queued, unwanted: unwanted.clone() };
+        let running = run(connection, Arc::clone(name), line_bytes, queue, listener);
         tasks.spawn(async move {
             running.await;
             // Only now is there room for another child.
             drop(place);
         });
-        Ok(Self { lines })
+        Ok(Self { lines, _wanted: Arc::new(unwanted.drop_guard()) })
     }
 
     /// Sends one message; false when the server has gone.
@@ -83,37 +90,18 @@ fn one_line(message: Bytes) -> Bytes {
     spaced.collect::<Vec<_>>().into()
 }
 
-async fn run<L: Listener>(
-    connection: Connection,
-    name: Arc<str>,
-    line_bytes: usize,
-    queued: mpsc::Receiver<Bytes>,
-    mut listener: L,
-) {
+/// What is to be written, and whether it still is.
+struct Queue {
+    lines: mpsc::Receiver<Bytes>,
+    unwanted: CancellationToken,
+}
+
+async fn run<L: Listener>(connection: Connection, name: Arc<str>, line_bytes: usize, queue: Queue, mut listener: L) {
     let Connection { input, output, process } = connection;
     let (mut child, errors) = process.map_or((None, None), |(child, errors)| (Some(child), Some(errors)));
-    let drained = errors.map(|errors| tokio::spawn(drain(errors, Arc::clone(&name))));
-    {
-        let mut lines = Lines::new(output, line_bytes);
-        let writing = write(input, queued);
-        tokio::pin!(writing);
-        let mut stopping: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
-        loop {
-            tokio::select! {
-                line = lines.next() => match line {
-                    Ok(Some(line)) => listener.line(line),
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::warn!(server = %name, %error, "the server's output cannot be read");
-                        break;
-                    }
-                },
-                () = &mut writing, if stopping.is_none() => stopping = Some(Box::pin(tokio::time::sleep(GRACE))),
-                () = async { if let Some(sleep) = &mut stopping { sleep.await } }, if stopping.is_some() => break,
-            }
-        }
-        // Here both pipes are closed: the keeper sees it and ends what is left.
-    }
+    let mut drained = errors.map(|errors| tokio::spawn(drain(errors, Arc::clone(&name))));
+    exchange(input, Lines::new(output, line_bytes), &name, queue, &mut listener).await;
+    // Both pipes are closed now: the keeper sees it and ends what is left.
     listener.ended();
     drop(listener);
     if let Some(child) = &mut child {
@@ -124,43 +112,68 @@ async fn run<L: Listener>(
             Err(_) => drop(child.kill().await),
         }
     }
-    if let Some(drained) = drained {
+    if let Some(drained) = &mut drained
+        && tokio::time::timeout(LAST_WORDS, &mut *drained).await.is_err()
+    {
         drained.abort();
     }
 }
 
-/// Writes lines until nobody can send any more, or the server stops reading.
-async fn write(input: Box<dyn AsyncWrite + Send + Unpin>, mut queued: mpsc::Receiver<Bytes>) {
-    let mut input = BufWriter::new(input);
-    while let Some(line) = queued.recv().await {
-        let written = async {
-            input.write_all(&line).await?;
-            input.write_all(b"\n").await?;
-            if queued.is_empty() { input.flush().await } else { Ok(()) }
-        };
-        if written.await.is_err() {
-            return;
+/// Lines in and out, until the server has closed its stdout, cannot be read, or has been stopped.
+async fn exchange<L: Listener>(
+    input: Box<dyn AsyncWrite + Send + Unpin>,
+    mut lines: Lines<Box<dyn AsyncRead + Send + Unpin>>,
+    name: &str,
+    queue: Queue,
+    listener: &mut L,
+) {
+    let writing = write(input, queue);
+    tokio::pin!(writing);
+    let mut stopping: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
+    loop {
+        tokio::select! {
+            line = lines.next() => match line {
+                Ok(Some(line)) => listener.line(line),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(server = %name, %error, "the server's output cannot be read");
+                    return;
+                }
+            },
+            () = &mut writing, if stopping.is_none() => stopping = Some(Box::pin(tokio::time::sleep(KEEPER_GRACE))),
+            () = async { if let Some(sleep) = &mut stopping { sleep.await } }, if stopping.is_some() => return,
         }
     }
-    drop(input.shutdown().await);
 }
 
-/// Reads stderr to its end, always: a server that cannot write its log stops working. The log gets a bounded part.
-async fn drain(mut errors: ChildStderr, name: Arc<str>) {
-    const LINE: usize = 512;
-    let mut buffer = [0_u8; 4096];
-    let mut line: Vec<u8> = Vec::with_capacity(LINE);
-    while let Ok(read @ 1..) = errors.read(&mut buffer).await {
-        for byte in buffer.iter().take(read) {
-            if *byte == b'\n' {
-                tracing::info!(server = %name, stderr = %String::from_utf8_lossy(&line).escape_debug());
-                line.clear();
-            } else if line.len() < LINE {
-                line.push(*byte);
+/// Writes lines until nobody can send any more, or the server stops reading; then its stdin is closed.
+async fn write(input: Box<dyn AsyncWrite + Send + Unpin>, queue: Queue) {
+    let Queue { mut lines, unwanted } = queue;
+    let mut input = BufWriter::new(input);
+    let writing = async {
+        while let Some(line) = lines.recv().await {
+            input.write_all(&line).await?;
+            input.write_all(b"\n").await?;
+            if lines.is_empty() {
+                input.flush().await?;
             }
         }
+        input.shutdown().await
+    };
+    let stopped = async {
+        unwanted.cancelled().await;
+        // A server that does not read must not keep its place by that.
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        _ended_or_broken = writing => {}
+        () = stopped => {}
     }
 }
+
+/// Bytes asked for at once, and the least room for which it is worth asking.
+const READ: usize = 8192;
+const LEAST_READ: usize = 1024;
 
 /// Lines of a server's output, each at most `limit` bytes.
 pub(super) struct Lines<R> {
@@ -172,7 +185,7 @@ pub(super) struct Lines<R> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(output: R, limit: usize) -> Self {
-        Self { output, buffer: BytesMut::with_capacity(8192), scanned: 0, limit }
+        Self { output, buffer: BytesMut::with_capacity(READ), scanned: 0, limit }
     }
 
     /// The next line that is not empty. Safe to drop half-way: what was read stays.
@@ -194,6 +207,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             self.scanned = self.buffer.len();
             if self.scanned > self.limit {
                 return Err(io::Error::other("a line beyond limits.answer"));
+            }
+            // Lines that were handed on keep what they stand in, so what is left of it may be a few bytes.
+            if self.buffer.capacity() - self.scanned < LEAST_READ {
+                self.buffer.reserve(READ);
             }
             if self.output.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);

@@ -4,6 +4,7 @@
 //! state between requests, so one child serves all callers. Which era a server speaks is asked once
 //! (`server/discover`, as the specification tells clients to), and only when a modern request comes.
 
+mod errors;
 pub mod keeper;
 mod kept;
 mod launch;
@@ -18,14 +19,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use palisade_guard::breaker::Pass;
 use palisade_guard::message::{Call, Form, Message, Revision};
 use palisade_guard::refusal::{Detail, Reason, Refusal};
 use palisade_guard::validate::Vetted;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use super::breaker::{self, Breaker};
 use super::http::agreed_revision;
-use super::{Answer, Answered, Opened, unavailable};
+use super::{Answer, Answered, Opened, Response, unavailable};
 use crate::random;
 use crate::session::{Resumed, Session};
 use crate::time;
@@ -40,11 +43,21 @@ use shared::SharedServer;
 pub(crate) struct StdioUpstream {
     settings: Settings,
     sessions: Mutex<HashMap<u64, Arc<LegacySession>>>,
-    shared: tokio::sync::Mutex<Option<Arc<SharedServer>>>,
+    shared: tokio::sync::Mutex<Option<Shared>>,
+    /// Whether another child is worth a try. Two, for a legacy server may die of the question that finds the era.
+    session_starts: Breaker,
+    shared_starts: Breaker,
     /// One place for each child of a session.
     places: Arc<Semaphore>,
     era: AtomicU8,
     tasks: TaskTracker,
+}
+
+/// The child that all modern callers share.
+struct Shared {
+    server: Arc<SharedServer>,
+    since_ms: u64,
+    attempt: Option<Pass>,
 }
 
 /// What makes a [`StdioUpstream`].
@@ -67,6 +80,8 @@ const UNKNOWN: u8 = 0;
 const MODERN: u8 = 1;
 const LEGACY: u8 = 2;
 
+/// A shared child that ends sooner has failed, and the next one is not started at once for ever.
+const LIVED_WELL_MS: u64 = 10_000;
 /// How long a server may take to say which era it speaks; one that is fetched by its command the first time is slow.
 const PROBE: Duration = Duration::from_mins(1);
 const DISCOVER: &str = r#"{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"palisade","version":"0.1.0"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
@@ -78,6 +93,8 @@ impl StdioUpstream {
     pub(crate) fn new(settings: Settings, tasks: TaskTracker) -> Self {
         Self {
             places: Arc::new(Semaphore::new(settings.max_sessions)),
+            session_starts: Breaker::new(Arc::clone(&settings.name), breaker::STARTED),
+            shared_starts: Breaker::new(Arc::clone(&settings.name), breaker::STARTED),
             settings,
             sessions: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
@@ -121,8 +138,7 @@ impl StdioUpstream {
 
     /// Starts a session: a child of its own, kept once it has agreed on a revision.
     async fn initialize(&self, message: &Message) -> Result<Answered, Refusal> {
-        let session = self.start_session()?;
-        let response = session.response(message).await?;
+        let (session, response) = self.start_session(message).await?;
         if response.error.is_some() {
             return Ok(Answer::Message(response).into());
         }
@@ -134,12 +150,18 @@ impl StdioUpstream {
         Ok(Answered { answer: Answer::Message(response), opened: Some(opened) })
     }
 
-    /// A session with a child of its own, if there is a place for one.
-    fn start_session(&self) -> Result<LegacySession, Refusal> {
+    /// A session with a child of its own, if there is a place for one, and its answer to `initialize`.
+    async fn start_session(&self, initialize: &Message) -> Result<(LegacySession, Response), Refusal> {
         self.sweep();
+        let attempt = self.session_starts.enter()?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| self.no_place())?;
         let start = |listener| self.link(Some(place), listener);
-        LegacySession::start(self.settings.answer_timeout, start).map_err(|error| self.cannot_start(&error))
+        let answered = match LegacySession::start(self.settings.answer_timeout, start) {
+            Ok(session) => session.response(initialize).await.map(|response| (session, response)),
+            Err(error) => Err(self.cannot_start(&error)),
+        };
+        attempt.tell(answered.is_ok());
+        answered
     }
 
     fn no_place(&self) -> Refusal {
@@ -158,6 +180,14 @@ impl StdioUpstream {
             let idled = session.idle_since().is_some_and(|since| now.saturating_sub(since) >= idle);
             !idled && !session.has_ended()
         });
+    }
+
+    /// Whether children are started.
+    pub(crate) fn is_available(&self) -> bool {
+        match self.era.load(Ordering::Relaxed) {
+            MODERN => !self.shared_starts.is_open(),
+            _ => !self.session_starts.is_open(),
+        }
     }
 
     /// How many legacy sessions there are.
@@ -202,25 +232,46 @@ impl StdioUpstream {
     /// The shared child, started and found modern.
     async fn shared(&self) -> Result<Arc<SharedServer>, Refusal> {
         let mut shared = self.shared.lock().await;
-        if let Some(server) = shared.as_ref().filter(|server| !server.has_ended()) {
-            return Ok(Arc::clone(server));
+        let now_ms = time::now().monotonic_ms;
+        match shared.as_ref() {
+            Some(running) if !running.server.has_ended() => return Ok(Arc::clone(&running.server)),
+            Some(Shared { attempt: Some(attempt), since_ms, .. }) => {
+                // One that dies soon after each start goes round in a loop, also if it answers first.
+                self.shared_starts.tell(attempt, now_ms.saturating_sub(*since_ms) >= LIVED_WELL_MS);
+            }
+            Some(_) | None => {}
         }
         *shared = None;
         if self.era.load(Ordering::Relaxed) == LEGACY {
             return Err(legacy_only());
         }
+        let attempt = self.shared_starts.enter()?;
+        match self.start_shared().await {
+            Ok((server, response)) => {
+                let attempt = attempt.answered();
+                if response.error.is_none_or(is_modern_error) {
+                    self.era.store(MODERN, Ordering::Relaxed);
+                    *shared = Some(Shared { server: Arc::clone(&server), since_ms: now_ms, attempt });
+                    return Ok(server);
+                }
+                self.era.store(LEGACY, Ordering::Relaxed);
+                Err(legacy_only())
+            }
+            Err(refusal) => {
+                attempt.tell(false);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A new child, and what it says of itself.
+    async fn start_shared(&self) -> Result<(Arc<SharedServer>, Response), Refusal> {
         let start = |listener| self.link(None, listener);
         let server = Arc::new(SharedServer::start(start).map_err(|error| self.cannot_start(&error))?);
         let discover = bytes::Bytes::from_static(DISCOVER.as_bytes());
         let asked = server.exchange(&discover, DISCOVER_ID, None, Some(PROBE), PROBE).await?;
         let response = asked.response().await?;
-        if response.error.is_none_or(is_modern_error) {
-            self.era.store(MODERN, Ordering::Relaxed);
-            *shared = Some(Arc::clone(&server));
-            return Ok(server);
-        }
-        self.era.store(LEGACY, Ordering::Relaxed);
-        Err(legacy_only())
+        Ok((server, response))
     }
 
     fn link<L: link::Listener>(&self, place: Option<OwnedSemaphorePermit>, listener: L) -> std::io::Result<Link> {

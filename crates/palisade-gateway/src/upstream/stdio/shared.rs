@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use palisade_guard::message::{Bounds, Envelope, Message, Shape, json, read_answer};
+use palisade_guard::message::{Envelope, Message, Shape, json};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::{Answer, invalid, judge};
@@ -161,7 +161,8 @@ pub(super) struct ChildListener {
 
 impl Listener for ChildListener {
     fn line(&mut self, line: Bytes) {
-        if let Err(refusal) = self.waiting.lock().line(&line) {
+        // Read before the lock is taken: callers wait for it.
+        if let Err(refusal) = judge::read(line).and_then(|envelope| self.waiting.lock().line(&envelope)) {
             tracing::warn!(cause = refusal.cause_for_log(), "dropped a line of the server");
         }
     }
@@ -184,22 +185,21 @@ impl Table {
         }
     }
 
-    fn line(&mut self, bytes: &Bytes) -> Result<(), Refusal> {
-        const BOUNDS: Bounds = judge::BOUNDS;
-        let envelope = read_answer(BOUNDS, bytes.clone())?;
+    fn line(&mut self, envelope: &Envelope) -> Result<(), Refusal> {
+        let bytes = &envelope.bytes;
         match &envelope.shape {
             Shape::Response { id: Some(id), error } => {
                 let number = number_at(bytes, id).ok_or_else(|| invalid("a response to no request"))?;
                 let request = self.requests.remove(&number).ok_or_else(|| invalid("a response to no open request"))?;
                 let mut places = vec![(id.clone(), request.id.as_ref())];
-                places.extend(subscription(&envelope, "result", number).map(|span| (span, request.id.as_ref())));
+                places.extend(subscription(envelope, "result", number).map(|span| (span, request.id.as_ref())));
                 let event = Event::message(replace(bytes, places));
                 request.sink.send(Mail::Last { event, error: *error });
                 Ok(())
             }
             Shape::Response { .. } => Err(invalid("an error without id")),
             Shape::Request { .. } => Err(invalid("a request from the server, which this revision forbids")),
-            Shape::Notification { method } => self.notification(bytes, &envelope, method),
+            Shape::Notification { method } => self.notification(bytes, envelope, method),
         }
     }
 
