@@ -4,6 +4,26 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use palisade_guard::refusal::{Event, Reason};
 
+/// Why a connection was cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// There was no place for it.
+    TurnedAway,
+    /// It had not said who it is, and another one needed its place.
+    GaveWay,
+    /// The head of its next request did not come in time.
+    SlowHead,
+    /// What it sent is no HTTP.
+    Malformed,
+    /// It did not read what it had asked for.
+    Stalled,
+}
+
+impl Cut {
+    /// The words of the status page, in the order of the variants.
+    const WORDS: [&str; 5] = ["turned_away", "gave_way", "slow_head", "malformed", "stalled"];
+}
+
 /// Counts since the start.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -15,6 +35,7 @@ pub(crate) struct Counters {
     ssrf_attempt: AtomicU64,
     input_validation: AtomicU64,
     policy_denied: AtomicU64,
+    cut: [AtomicU64; Cut::WORDS.len()],
 }
 
 impl Counters {
@@ -34,6 +55,24 @@ impl Counters {
         if let Some(event) = reason.row().event {
             self.of(event).fetch_add(1, Relaxed);
         }
+    }
+
+    /// A connection was cut.
+    pub(crate) fn cut(&self, why: Cut) {
+        let [turned_away, gave_way, slow_head, malformed, stalled] = &self.cut;
+        let counter = match why {
+            Cut::TurnedAway => turned_away,
+            Cut::GaveWay => gave_way,
+            Cut::SlowHead => slow_head,
+            Cut::Malformed => malformed,
+            Cut::Stalled => stalled,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Cut connections, by why.
+    pub(crate) fn cuts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Cut::WORDS.into_iter().zip(self.cut.iter().map(|count| count.load(Relaxed)))
     }
 
     const fn of(&self, event: Event) -> &AtomicU64 {

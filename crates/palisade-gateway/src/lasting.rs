@@ -1,5 +1,6 @@
 //! What outlives a configuration: the same from start to end, whatever is loaded in between.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use palisade_guard::limit::Limits;
@@ -8,9 +9,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
+use crate::descriptors::Descriptors;
 use crate::journal::Journal;
 use crate::random;
 use crate::running::StartError;
+use crate::transport::places::Places;
 
 /// Everything that a reload must not begin anew.
 pub(crate) struct Lasting {
@@ -20,6 +23,10 @@ pub(crate) struct Lasting {
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
     pub(crate) limits: Limits,
+    /// Connections of clients.
+    pub(crate) places: Arc<Places>,
+    /// Where connections must stop.
+    pub(crate) descriptors: Arc<Descriptors>,
     /// What the status page counts.
     pub(crate) counters: Counters,
     /// How every correlation id of this process begins.
@@ -41,6 +48,8 @@ impl Lasting {
             journal,
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
+            places: Arc::default(),
+            descriptors: Descriptors::claim(),
             counters: Counters::default(),
             correlation_prefix: u64::from_le_bytes(random::bytes()),
             stopping,

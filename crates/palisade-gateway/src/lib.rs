@@ -8,6 +8,7 @@ mod batch;
 pub mod config;
 mod counters;
 mod current;
+mod descriptors;
 pub mod journal;
 mod lasting;
 mod passage;

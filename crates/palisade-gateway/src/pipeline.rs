@@ -46,7 +46,7 @@ pub(crate) async fn answer(current: &Current, arrival: Arrival) -> Response<Body
 }
 
 async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> Result<Reply, Refusal> {
-    let Arrival { head, body, peer } = arrival;
+    let Arrival { head, body, peer, place } = arrival;
     let headers = &head.headers;
     let route = route::find(gate, head.uri.path());
     passage.speak(head.uri.path(), headers);
@@ -85,6 +85,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         }
     };
     passage.authenticated(&caller);
+    place.is_known();
     // Ending a session is free: it gives back what others wait for.
     if head.method != Method::DELETE {
         passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::passage::{CORRELATION, Passage, Speaks};
 use crate::snapshot::Snapshot;
 use crate::time;
-use crate::transport::body::{Body, Stream};
+use crate::transport::body::{Body, Clocks, Stream};
 use crate::upstream::{self, Answer, Events};
 
 /// What the pipeline came to, when nothing was refused.
@@ -149,8 +149,9 @@ fn stream(
     let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
     let error = Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now()));
     let stopping = passage.standing.then(|| Box::pin(gate.lasting.stopping.clone().cancelled_owned()));
-    let keep_alive = gate.timeouts.keep_alive;
-    let mut response = Response::new(Body::events(Stream::new(events, error, keep_alive, stopping), passage.record));
+    let timeouts = &gate.timeouts;
+    let clocks = Clocks { keep_alive: timeouts.keep_alive, lifetime: timeouts.stream, idle: timeouts.stream_idle };
+    let mut response = Response::new(Body::events(Stream::new(events, error, clocks, stopping), passage.record));
     *response.headers_mut() = headers;
     response
 }

@@ -97,6 +97,10 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         tasks: children.clone(),
     };
     let lasting = Arc::new(Lasting::new(journal, start.config.limits, stop.clone())?);
+    let most = lasting.descriptors.clients();
+    if start.config.listen.max_connections > most {
+        tracing::warn!(most, "listen.max_connections is more than the limit of open files leaves (ulimit -n)");
+    }
     let current = Current::new(Snapshot::build(start.config, &lasting, &around)?);
     let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;

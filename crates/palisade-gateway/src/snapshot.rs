@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
+use crate::descriptors::Descriptors;
 use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::upstream::catalog::Catalog;
@@ -35,7 +36,7 @@ pub(crate) struct Snapshot {
     pub(crate) timeouts: Timeouts,
     pub(crate) body_bytes: usize,
     pub(crate) header_bytes: usize,
-    pub(crate) max_connections: usize,
+    pub(crate) connections: Connections,
     /// Whether the status page is served.
     pub(crate) monitoring: bool,
     pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
@@ -44,6 +45,27 @@ pub(crate) struct Snapshot {
     /// What is on every answer, without and with TLS: copied, not built, for each.
     headers: [HeaderMap; 2],
 }
+
+/// How many connections clients may have open at one time.
+pub(crate) struct Connections {
+    /// All of them.
+    pub(crate) all: usize,
+    of_one: Option<usize>,
+}
+
+impl Connections {
+    /// Those of one address. A trusted proxy speaks for many; so does this machine, unless the operator set a number.
+    pub(crate) fn one(&self, address: IpAddr, identify: &identify::Config) -> Option<usize> {
+        let address = address.to_canonical();
+        if identify.trusted_proxies.iter().any(|network| network.contains(&address)) {
+            return None;
+        }
+        self.of_one.or((!address.is_loopback()).then_some(OF_ONE))
+    }
+}
+
+/// Connections of one address, where the operator did not say.
+const OF_ONE: usize = 1000;
 
 /// What a snapshot needs beside the configuration.
 pub(crate) struct Surroundings {
@@ -84,7 +106,10 @@ impl Snapshot {
             servers.insert(Arc::clone(name), Arc::new(server));
         }
         for server in &config.servers {
-            servers.insert(Arc::clone(&server.name), Arc::new(build_server(server, &config, around)?));
+            servers.insert(
+                Arc::clone(&server.name),
+                Arc::new(build_server(server, &config, around, &lasting.descriptors)?),
+            );
         }
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
@@ -95,7 +120,10 @@ impl Snapshot {
             message: message_config(&config.message),
             body_bytes: config.message.body,
             header_bytes: config.message.header,
-            max_connections: config.listen.max_connections,
+            connections: Connections {
+                all: config.listen.max_connections,
+                of_one: config.listen.max_connections_per_address,
+            },
             headers: [false, true].map(|secure| {
                 let mut headers = HeaderMap::with_capacity(32);
                 config.edge.headers.apply(&mut headers, secure);
@@ -188,7 +216,12 @@ fn in_process(name: &Arc<str>, launch: Launch, config: &Config, around: &Surroun
     }
 }
 
-fn build_server(server: &checked::Server, config: &Config, around: &Surroundings) -> Result<Server, StartError> {
+fn build_server(
+    server: &checked::Server,
+    config: &Config,
+    around: &Surroundings,
+    descriptors: &Arc<Descriptors>,
+) -> Result<Server, StartError> {
     let upstream = match &server.upstream {
         checked::Upstream::Http { url, headers, ca_file } => {
             let failed = |error: &dyn std::fmt::Display| StartError::Server(server.name.to_string(), error.to_string());
@@ -205,6 +238,7 @@ fn build_server(server: &checked::Server, config: &Config, around: &Surroundings
                 answer_timeout: server.timeout,
                 answer_bytes: config.message.answer,
                 connect_timeout: config.timeouts.connect,
+                descriptors: Arc::clone(descriptors),
             };
             Upstream::Http(Box::new(HttpUpstream::new(settings).map_err(|error| failed(&error))?))
         }

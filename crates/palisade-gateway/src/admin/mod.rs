@@ -101,12 +101,16 @@ fn status(gate: &Snapshot) -> Value {
     let (requests, open, refused) = gate.lasting.counters.requests();
     let events: serde_json::Map<_, _> =
         gate.lasting.counters.events().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let cut: serde_json::Map<_, _> =
+        gate.lasting.counters.cuts().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let (connections, strangers) = gate.lasting.places.counts();
     json!({
         "status": if gate.lasting.is_ready() { "up" } else { "down" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": time::now().monotonic_ms / 1000,
         "memory_bytes": memory_bytes(),
         "requests": {"total": requests, "open": open, "refused": refused},
+        "connections": {"open": connections, "strangers": strangers, "cut": cut},
         "security_events": events,
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
         "journal": gate.lasting.journal_status(),

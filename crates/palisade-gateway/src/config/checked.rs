@@ -91,6 +91,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Connections open at one time.
     pub max_connections: usize,
+    /// Those of one address; `None` where nobody said.
+    pub max_connections_per_address: Option<usize>,
 }
 
 /// How callers prove who they are.
@@ -171,6 +173,12 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Between two signs of life on a quiet stream.
     pub keep_alive: Duration,
+    /// For a client to take some of what is written to it.
+    pub write: Duration,
+    /// For a stream, whatever happens on it.
+    pub stream: Duration,
+    /// For a stream on which nothing happens.
+    pub stream_idle: Duration,
     /// Until a session nobody uses is forgotten.
     pub session: Duration,
     /// For calls to end when the gateway stops.

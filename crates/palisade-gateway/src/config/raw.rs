@@ -5,6 +5,7 @@
 //! from this file, and so is the check for unknown names.
 
 mod server;
+mod timeouts;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 pub(super) use server::Server;
+pub(super) use timeouts::Timeouts;
 
 /// Everything that can be set. Flags win over the environment, the environment over the file, the file over defaults.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -125,9 +127,15 @@ pub(super) struct Listen {
     pub(super) allow: Vec<String>,
     /// Networks that may not call, even where `allow` has them.
     pub(super) deny: Vec<String>,
-    /// Connections open at one time; more wait in the system's queue.
+    /// Connections open at one time. When all are taken, a new one gets the place of the oldest that has not
+    /// authenticated; where there is none, it is closed.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_connections: u32,
+    /// Those from one address, or one IPv6 /64. Trusted proxies are not counted. Without it 1000, and then connections
+    /// from this machine are not counted either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_connections_per_address: Option<u32>,
     /// The protective headers on every answer: a value of your own, or `"off"`.
     pub(super) security_headers: SecurityHeaders,
 }
@@ -141,7 +149,8 @@ impl Default for Listen {
             trusted_proxies: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
-            max_connections: 10_000,
+            max_connections: 16_000,
+            max_connections_per_address: None,
             security_headers: SecurityHeaders::default(),
         }
     }
@@ -309,38 +318,6 @@ pub enum ToolNames {
     Spec,
     /// At most 100 of ASCII letters, digits, `.`, `_`.
     Strict,
-}
-
-/// How long to wait.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Timeouts {
-    /// For a request's headers.
-    pub(super) header: String,
-    /// For a request's body.
-    pub(super) body: String,
-    /// For a connection to an upstream.
-    pub(super) connect: String,
-    /// Between two signs of life on a quiet stream.
-    pub(super) keep_alive: String,
-    /// Until a session nobody uses is forgotten.
-    pub(super) session: String,
-    /// For calls to end when the gateway stops.
-    pub(super) shutdown: String,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let text = str::to_owned;
-        Self {
-            header: text("10s"),
-            body: text("30s"),
-            connect: text("10s"),
-            keep_alive: text("15s"),
-            session: text("30m"),
-            shutdown: text("30s"),
-        }
-    }
 }
 
 /// The journal of every call.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use palisade_guard::refusal::Refusal;
+use palisade_guard::refusal::{Reason, Refusal};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -33,11 +33,25 @@ pub(crate) struct Stream {
     events: Pin<Box<dyn Events>>,
     /// Makes the JSON-RPC error that ends a stream which broke.
     error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
-    quiet: Pin<Box<Sleep>>,
-    keep_alive: Duration,
+    tick: Pin<Box<Sleep>>,
+    clocks: Clocks,
+    opened: Instant,
+    /// When the last event passed.
+    heard: Instant,
     /// Ends a stream that has no end of its own when the gateway stops.
     stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     ended: bool,
+}
+
+/// How long a stream may last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    /// Between two signs of life.
+    pub(crate) keep_alive: Duration,
+    /// From its beginning, whatever happens on it: an upstream that is always about to answer must come to an end.
+    pub(crate) lifetime: Duration,
+    /// Without an event, where none is owed.
+    pub(crate) idle: Duration,
 }
 
 impl Body {
@@ -104,11 +118,32 @@ impl Stream {
     pub(crate) fn new(
         events: Box<dyn Events>,
         error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
-        keep_alive: Duration,
+        clocks: Clocks,
         stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     ) -> Self {
-        let quiet = Box::pin(tokio::time::sleep(keep_alive));
-        Self { events: Box::into_pin(events), error, quiet, keep_alive, stopping, ended: false }
+        let opened = Instant::now();
+        let tick = Box::pin(tokio::time::sleep_until(opened));
+        let mut stream =
+            Self { events: Box::into_pin(events), error, tick, clocks, opened, heard: opened, stopping, ended: false };
+        stream.wind(opened);
+        stream
+    }
+
+    /// Whether it has no end of its own.
+    const fn is_standing(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// When it ends, if nothing comes.
+    fn end(&self) -> Instant {
+        let end = self.opened + self.clocks.lifetime;
+        if self.is_standing() { end.min(self.heard + self.clocks.idle) } else { end }
+    }
+
+    /// Sets the clock for the next sign of life, or for the end.
+    fn wind(&mut self, now: Instant) {
+        let next = self.end().min(now + self.clocks.keep_alive);
+        self.tick.as_mut().reset(next);
     }
 
     /// The next bytes; `None` at the end.
@@ -120,30 +155,29 @@ impl Stream {
             self.ended = true;
             return Poll::Ready(None);
         }
+        let now = Instant::now();
+        if now >= self.end() {
+            return self.out_of_time(record);
+        }
         match self.events.as_mut().poll_event(context) {
             Poll::Ready(Some(Ok(event))) => {
                 if let Some(record) = record {
                     record.event();
                 }
-                Poll::Ready(Some(self.written(&event)))
+                self.heard = now;
+                self.wind(now);
+                Poll::Ready(Some(written(&event)))
             }
-            Poll::Ready(Some(Err(refusal))) => {
-                self.ended = true;
-                if let Some(record) = record {
-                    record.broke(&refusal);
-                }
-                let error = (self.error)(&refusal);
-                Poll::Ready(Some(self.written(&Event::message(error))))
-            }
+            Poll::Ready(Some(Err(refusal))) => Poll::Ready(Some(self.broken(&refusal, record))),
             Poll::Ready(None) => {
                 self.ended = true;
                 Poll::Ready(None)
             }
-            Poll::Pending => match self.quiet.as_mut().poll(context) {
+            Poll::Pending => match self.tick.as_mut().poll(context) {
                 Poll::Ready(()) => {
-                    self.heard();
+                    self.wind(now);
                     // Registers the timer anew, or nothing would wake this stream for the next keep-alive.
-                    let _registered = self.quiet.as_mut().poll(context);
+                    let _registered = self.tick.as_mut().poll(context);
                     Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)))
                 }
                 Poll::Pending => Poll::Pending,
@@ -151,14 +185,26 @@ impl Stream {
         }
     }
 
-    fn written(&mut self, event: &Event) -> Bytes {
-        self.heard();
-        let mut out = BytesMut::with_capacity(event.data.len() + 64);
-        event.write(&mut out);
-        out.freeze()
+    /// A stream that owes an answer ends with an error; any other just ends, and its client opens the next.
+    fn out_of_time(&mut self, record: Option<&mut OpenRecord>) -> Poll<Option<Bytes>> {
+        if self.is_standing() {
+            self.ended = true;
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(self.broken(&Refusal::new(Reason::Timeout).because("timeouts.stream is over"), record)))
     }
 
-    fn heard(&mut self) {
-        self.quiet.as_mut().reset(Instant::now() + self.keep_alive);
+    fn broken(&mut self, refusal: &Refusal, record: Option<&mut OpenRecord>) -> Bytes {
+        self.ended = true;
+        if let Some(record) = record {
+            record.broke(refusal);
+        }
+        written(&Event::message((self.error)(refusal)))
     }
+}
+
+fn written(event: &Event) -> Bytes {
+    let mut out = BytesMut::with_capacity(event.data.len() + 64);
+    event.write(&mut out);
+    out.freeze()
 }

@@ -10,13 +10,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::patient::Patient;
+use super::places::{Full, Place, Room};
+use crate::counters::Cut;
 use crate::current::Current;
 use crate::pipeline;
+use crate::snapshot::Snapshot;
 
 /// A request as it came off the wire.
 pub(crate) struct Arrival {
@@ -26,25 +30,39 @@ pub(crate) struct Arrival {
     pub(crate) body: Incoming,
     /// Who is at the other end of the socket.
     pub(crate) peer: SocketAddr,
+    /// Its connection's place.
+    pub(crate) place: Arc<Place>,
 }
 
 /// Accepts connections until told to stop.
+///
+/// Nobody waits in the system's queue for a place: an honest caller could not be told from a flood there. Each is
+/// accepted, and has a place or is closed.
 pub(crate) async fn serve(listener: TcpListener, current: Current, stop: CancellationToken, tasks: TaskTracker) {
-    let places = Arc::new(Semaphore::new(current.snapshot().max_connections));
+    let lasting = Arc::clone(&current.snapshot().lasting);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = async {
+                lasting.places.settled().await;
+                listener.accept().await
+            } => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let (current, stop) = (current.clone(), stop.clone());
-                tasks.spawn(async move {
-                    connection(stream, peer, current, stop).await;
-                    drop(place);
-                });
-            }
+            Ok((stream, peer)) => match enter(peer, &current.snapshot(), &stop) {
+                Ok(place) => {
+                    let served = connection(stream, peer, current.clone(), place, stop.clone());
+                    let descriptor = lasting.descriptors.take();
+                    tasks.spawn(async move {
+                        served.await;
+                        drop(descriptor);
+                    });
+                }
+                Err(full) => {
+                    lasting.counters.cut(Cut::TurnedAway);
+                    tracing::debug!(%peer, ?full, "a connection was turned away");
+                }
+            },
             // Out of descriptors, most likely: accepting again at once would spin.
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -54,12 +72,23 @@ pub(crate) async fn serve(listener: TcpListener, current: Current, stop: Cancell
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, stop: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
+/// A place for a connection that was accepted.
+fn enter(peer: SocketAddr, gate: &Snapshot, stop: &CancellationToken) -> Result<Arc<Place>, Full> {
+    let room = Room {
+        all: gate.connections.all,
+        one: gate.connections.one(peer.ip(), &gate.identify),
+        is_short: gate.lasting.descriptors.is_short(),
+    };
+    gate.lasting.places.enter(peer.ip(), room, stop)
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, place: Arc<Place>, stop: CancellationToken) {
+    let gate = current.snapshot();
+    let lasting = Arc::clone(&gate.lasting);
+    if let Err(error) = prepare(&stream, gate.timeouts.write) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let gate = current.snapshot();
     let mut builder = http1::Builder::new();
     builder
         // Without a timer the header timeout is never armed, and slow headers hold connections for ever.
@@ -68,24 +97,56 @@ async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, stop:
         .max_buf_size(gate.header_bytes.max(8192))
         .max_headers(100)
         .half_close(false);
+    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write));
     drop(gate);
+    let arriving = Arc::clone(&place);
     let service = service_fn(move |request: Request<Incoming>| {
-        let current = current.clone();
+        let (current, place) = (current.clone(), Arc::clone(&arriving));
         async move {
             let (head, body) = request.into_parts();
-            Ok::<_, Infallible>(pipeline::answer(&current, Arrival { head, body, peer }).await)
+            Ok::<_, Infallible>(pipeline::answer(&current, Arrival { head, body, peer, place }).await)
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(stream, service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stop.cancelled() => {
+        () = place.leave().cancelled() => {
+            if !stop.is_cancelled() {
+                lasting.counters.cut(Cut::GaveWay);
+                tracing::debug!(%peer, "a connection gave way");
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+        let why = cut(&error);
+        if let Some(why) = why {
+            lasting.counters.cut(why);
+        }
+        tracing::debug!(%peer, %error, ?why, "a connection ended early");
+    }
+}
+
+/// What a socket is told before it is used.
+fn prepare(stream: &TcpStream, patience: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A client that vanished without a word acknowledges nothing any more; without this it is waited for a quarter of
+    // an hour.
+    let patience = patience.as_millis().try_into().unwrap_or(u32::MAX);
+    Ok(set_tcp_user_timeout(stream, patience)?)
+}
+
+/// Why a connection was cut, where it was not the client that left. What hyper refuses by itself never becomes a request,
+/// so it has no record: it is counted.
+fn cut(error: &hyper::Error) -> Option<Cut> {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    match cause {
+        _ if error.is_timeout() => Some(Cut::SlowHead),
+        _ if error.is_parse() => Some(Cut::Malformed),
+        Some(cause) if cause.kind() == std::io::ErrorKind::TimedOut => Some(Cut::Stalled),
+        _ => None,
     }
 }

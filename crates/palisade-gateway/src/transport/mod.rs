@@ -3,4 +3,6 @@
 pub(crate) mod body;
 pub(crate) mod collect;
 pub(crate) mod http;
+pub(crate) mod patient;
+pub(crate) mod places;
 pub(crate) mod sse;

@@ -13,6 +13,7 @@ mod children;
 mod conformance;
 mod differentials;
 mod edge;
+mod floods;
 mod gate;
 mod harness;
 mod hostile;

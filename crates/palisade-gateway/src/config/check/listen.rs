@@ -22,7 +22,11 @@ pub(super) fn socket(raw: &raw::Listen, check: &mut Check<'_>) -> Listen {
         check.fault("listen.address", format!("{:?} is not an address", raw.address), cure);
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
     });
-    Listen { address, max_connections: super::count(raw.max_connections) }
+    Listen {
+        address,
+        max_connections: super::count(raw.max_connections),
+        max_connections_per_address: raw.max_connections_per_address.map(super::count),
+    }
 }
 
 pub(super) fn identify(raw: &raw::Listen, check: &mut Check<'_>) -> identify::Config {

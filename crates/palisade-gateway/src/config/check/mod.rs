@@ -166,6 +166,9 @@ fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
         body: read("body", &raw.body, 3600 * SECOND),
         connect: read("connect", &raw.connect, 60 * SECOND),
         keep_alive: read("keep_alive", &raw.keep_alive, 3600 * SECOND),
+        write: read("write", &raw.write, 3600 * SECOND),
+        stream: read("stream", &raw.stream, 7 * 24 * 3600 * SECOND),
+        stream_idle: read("stream_idle", &raw.stream_idle, 7 * 24 * 3600 * SECOND),
         session: read("session", &raw.session, 24 * 3600 * SECOND),
         shutdown: read("shutdown", &raw.shutdown, 3600 * SECOND),
     }

@@ -30,6 +30,7 @@ use palisade_guard::validate::Vetted;
 
 use super::breaker::{self, Breaker};
 use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
+use crate::descriptors::Descriptors;
 use crate::session::{Resumed, Session};
 use crate::transport::collect::{Broken, collect};
 use crate::transport::sse::Event;
@@ -64,6 +65,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) answer_bytes: usize,
     /// How long connecting may take.
     pub(crate) connect_timeout: Duration,
+    /// What its connections take from.
+    pub(crate) descriptors: Arc<Descriptors>,
 }
 
 impl HttpUpstream {
@@ -75,7 +78,7 @@ impl HttpUpstream {
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
             breaker: Breaker::new(settings.name, breaker::REMOTE),
-            pool: Pool::new(url, tls, settings.connect_timeout),
+            pool: Pool::new(url, tls, settings.connect_timeout, settings.descriptors),
             path: path.parse().map_err(io::Error::other)?,
             host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
             own: settings.own,

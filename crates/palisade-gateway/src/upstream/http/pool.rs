@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
+use crate::descriptors::{Descriptors, Taken};
 
 /// Connections to one host.
 pub(crate) struct Pool {
@@ -28,6 +29,7 @@ pub(crate) struct Pool {
     tls: Option<Arc<rustls::ClientConfig>>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     connect_timeout: Duration,
+    descriptors: Arc<Descriptors>,
 }
 
 /// Idle connections beyond this are closed.
@@ -35,10 +37,15 @@ const KEPT: usize = 256;
 
 impl Pool {
     /// A pool for the host of `url`; `tls` is given where the scheme is https.
-    pub(crate) fn new(url: &Uri, tls: Option<Arc<rustls::ClientConfig>>, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        url: &Uri,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        connect_timeout: Duration,
+        descriptors: Arc<Descriptors>,
+    ) -> Self {
         let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-        Self { host: host.into(), port, tls, idle: Mutex::default(), connect_timeout }
+        Self { host: host.into(), port, tls, idle: Mutex::default(), connect_timeout, descriptors }
     }
 
     /// Sends one request. It is sent again on a fresh connection only if not one byte of it had left: a call must never
@@ -90,18 +97,21 @@ impl Pool {
     }
 
     async fn open(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+        let Some(taken) = self.descriptors.take_for_upstream() else {
+            return Err(io::Error::other("no descriptor is left"));
+        };
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return handshake(TokioIo::new(stream)).await;
+            return handshake(TokioIo::new(stream), taken).await;
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        handshake(TokioIo::new(stream)).await
+        handshake(TokioIo::new(stream), taken).await
     }
 }
 
-async fn handshake<T>(io: T) -> io::Result<SendRequest<Full<Bytes>>>
+async fn handshake<T>(io: T, taken: Taken) -> io::Result<SendRequest<Full<Bytes>>>
 where
     T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
@@ -110,6 +120,7 @@ where
     tokio::spawn(async move {
         // How a connection ends is seen by whoever uses it.
         drop(connection.await);
+        drop(taken);
     });
     Ok(sender)
 }
