@@ -151,8 +151,9 @@ async fn sweep(current: Current, stop: CancellationToken) {
         let gate = current.snapshot();
         gate.lasting.limits.forget_idle(time::now().monotonic_ms);
         for server in gate.servers.values() {
-            if let Upstream::Stdio(upstream) = &server.upstream {
-                upstream.sweep();
+            match &server.upstream {
+                Upstream::Stdio(upstream) => upstream.sweep(),
+                Upstream::Http(upstream) => upstream.sweep(),
             }
         }
     }

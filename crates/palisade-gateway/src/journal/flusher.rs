@@ -34,10 +34,22 @@ pub(super) struct Flusher {
     /// Refusals that only a count tells of.
     uncounted: u64,
     pub(super) out: Vec<u8>,
+    /// Why a write failed, about which nothing was done yet.
+    failed: Option<io::Error>,
     /// Nothing could be written, and nobody is left to wait for it.
     pub(super) given_up: bool,
     syncing: Option<(u64, JoinHandle<io::Result<()>>)>,
     next_sync: Instant,
+}
+
+/// What comes after a turn.
+enum Turn {
+    /// Another one.
+    Again,
+    /// Nothing, until there is work or it is this late.
+    Wait(Instant),
+    /// The end.
+    Done,
 }
 
 /// How often the disk is asked to keep what was written, where no intent waits for it.
@@ -69,6 +81,7 @@ impl Flusher {
             taken: Lines::default(),
             uncounted: 0,
             out: Vec::new(),
+            failed: None,
             given_up: false,
             syncing: None,
             next_sync: Instant::now() + SYNC,
@@ -98,25 +111,62 @@ impl Flusher {
     }
 
     /// Writes until the journal is closed.
-    pub(super) async fn run(mut self) {
-        while !self.given_up {
-            self.take();
-            if self.has_work() {
-                self.work().await;
-                continue;
-            }
-            let closing = self.shared.lock().closing;
-            if (self.shared.strict || closing) && self.is_unsynced() {
-                if let Err(error) = self.sync().await {
-                    self.distrust(&error).await;
+    pub(super) async fn run(flusher: Arc<tokio::sync::Mutex<Self>>) {
+        loop {
+            let (shared, until) = {
+                let mut this = flusher.lock().await;
+                match this.turn().await {
+                    Turn::Again => continue,
+                    Turn::Done => return,
+                    Turn::Wait(until) => (Arc::clone(&this.shared), until),
                 }
-                continue;
-            }
-            if self.is_left() {
-                return;
-            }
-            self.idle().await;
+            };
+            let _work_or_time = timeout_at(until, shared.work.notified()).await;
         }
+    }
+
+    /// Does the next thing that is to be done.
+    async fn turn(&mut self) -> Turn {
+        if self.given_up {
+            return Turn::Done;
+        }
+        if let Some(error) = self.failed.take() {
+            self.stop(&error).await;
+            return Turn::Again;
+        }
+        self.take();
+        if self.has_work() {
+            self.work().await;
+            return Turn::Again;
+        }
+        let closing = self.shared.lock().closing;
+        if (self.shared.strict || closing) && self.is_unsynced() {
+            if let Err(error) = self.sync().await {
+                self.distrust(&error).await;
+            }
+            return Turn::Again;
+        }
+        if self.is_left() {
+            return Turn::Done;
+        }
+        if Instant::now() >= self.next_sync {
+            self.next_sync = Instant::now() + SYNC;
+            self.sync_in_background().await;
+            // What was handed over meanwhile has sent its word already.
+            return Turn::Again;
+        }
+        Turn::Wait(self.next_sync)
+    }
+
+    /// Writes what waits, for the one call under way, if that is all there is to do.
+    pub(super) fn write_at_once(&mut self) -> bool {
+        if self.length >= self.segment_bytes || self.failed.is_some() || self.given_up {
+            return false;
+        }
+        self.take();
+        // What is to be done about a failure takes longer than a call may wait here.
+        self.failed = self.write_taken().err();
+        self.failed.is_none()
     }
 
     /// Writes what was taken; into a new segment when this one is full. That one is synced before: what an intent waits
@@ -143,16 +193,6 @@ impl Flusher {
 
     fn has_work(&self) -> bool {
         !self.taken.is_empty() || self.uncounted > 0
-    }
-
-    /// Waits for work, or for the time to sync.
-    async fn idle(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let due = Instant::now() >= self.next_sync;
-        if due || timeout_at(self.next_sync, shared.work.notified()).await.is_err() {
-            self.next_sync = Instant::now() + SYNC;
-            self.sync_in_background().await;
-        }
     }
 
     /// Takes all that has gathered.

@@ -107,6 +107,8 @@ pub struct Status {
 /// The journal of this process.
 pub struct Journal {
     shared: Arc<Shared>,
+    /// Held by the flusher's own task while it writes. A call tries to take it and never waits for it.
+    flusher: Arc<tokio::sync::Mutex<Flusher>>,
 }
 
 /// What callers and the flusher share. No lock is held across a write.
@@ -167,13 +169,14 @@ impl Journal {
         let strict = config.durability == Durability::Strict;
         let shared = Arc::new(Shared { state: Mutex::default(), work: Notify::new(), strict });
         let flusher = Flusher::begin(Arc::clone(&shared), storage, config, recovered, clock)?;
-        tokio::spawn(flusher.run());
-        Ok(Self { shared })
+        let flusher = Arc::new(tokio::sync::Mutex::new(flusher));
+        tokio::spawn(Flusher::run(Arc::clone(&flusher)));
+        Ok(Self { shared, flusher })
     }
 
     /// Writes down what is about to be done.
     pub async fn intend(&self, record: &mut Record, now: Moment) -> Result<(), JournalDown> {
-        let wanted = {
+        let (wanted, alone) = {
             let mut state = self.shared.lock();
             if state.down || state.buffered() > BUFFERED || state.open >= OPEN {
                 return Err(JournalDown);
@@ -181,9 +184,13 @@ impl Journal {
             record.intended = true;
             state.open += 1;
             state.append(Mark::Opens(record.correlation), |out| record.write_intent(now, out));
-            Wanted { ticket: state.appended, failures: state.failures, synced: self.shared.strict }
+            let wanted = Wanted { ticket: state.appended, failures: state.failures, synced: self.shared.strict };
+            (wanted, state.open == 1 && !self.shared.strict)
         };
-        self.shared.work.notify_one();
+        // Nobody is there to share the write with: to wake another task for it would only take longer.
+        if !(alone && self.flusher.try_lock().is_ok_and(|mut flusher| flusher.write_at_once())) {
+            self.shared.work.notify_one();
+        }
         Written { shared: &self.shared, wanted }.await
     }
 

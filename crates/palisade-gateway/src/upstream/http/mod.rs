@@ -6,6 +6,7 @@
 //! 3. An upstream's status is passed on only where the protocol gives it a meaning for the caller. What it says about
 //!    *our* credentials, redirects or its own trouble is ours to log and the caller's `MCP-003`.
 
+mod connection;
 mod events;
 mod own;
 mod pool;
@@ -21,7 +22,6 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use palisade_guard::edge;
 use palisade_guard::message::headers::SESSION;
 use palisade_guard::message::{Call, Message, Revision, json};
@@ -34,6 +34,7 @@ use crate::descriptors::Descriptors;
 use crate::session::{Resumed, Session};
 use crate::transport::collect::{Broken, collect};
 use crate::transport::sse::Event;
+use connection::Connection;
 use events::HttpEvents;
 use pool::Pool;
 
@@ -108,7 +109,7 @@ impl HttpUpstream {
         let (response, connection) = self.sent(request).await?;
         match vetted.call() {
             Call::Message(message) => self.answer(message, expected, response, connection).await,
-            Call::Stream { .. } => self.stream(response, expected),
+            Call::Stream { .. } => self.stream(response, connection, expected),
             Call::End => Box::pin(self.ended(response, connection)).await,
         }
     }
@@ -163,7 +164,7 @@ impl HttpUpstream {
         message: &Message,
         expected: Expected,
         response: http::Response<Incoming>,
-        connection: SendRequest<Full<Bytes>>,
+        connection: Connection,
     ) -> Result<Answered, Refusal> {
         let (head, body) = response.into_parts();
         let wanted = expected.id.is_some() && message.method_name().is_some();
@@ -180,6 +181,7 @@ impl HttpUpstream {
                 Ok(Answered { answer: Answer::Message(response), opened })
             }
             (StatusCode::OK, Media::Events) => {
+                connection.detach();
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 if message.is("initialize") {
                     let first = Box::pin(first_response(events, &head.headers, self.answer_bytes));
@@ -196,9 +198,15 @@ impl HttpUpstream {
         }
     }
 
-    fn stream(&self, response: http::Response<Incoming>, expected: Expected) -> Result<Answered, Refusal> {
+    fn stream(
+        &self,
+        response: http::Response<Incoming>,
+        connection: Connection,
+        expected: Expected,
+    ) -> Result<Answered, Refusal> {
         match (response.status(), media(response.headers())?) {
             (StatusCode::OK, Media::Events) => {
+                connection.detach();
                 let body = response.into_body();
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 Ok(Answer::Events(Box::new(events)).into())
@@ -207,19 +215,21 @@ impl HttpUpstream {
         }
     }
 
-    async fn ended(
-        &self,
-        response: http::Response<Incoming>,
-        connection: SendRequest<Full<Bytes>>,
-    ) -> Result<Answered, Refusal> {
+    async fn ended(&self, response: http::Response<Incoming>, connection: Connection) -> Result<Answered, Refusal> {
         let status = response.status();
         self.read_to_end(response.into_body(), connection).await?;
         if status.is_success() { Ok(Answer::Ended.into()) } else { Err(trouble(status)) }
     }
 
+    /// Lets go of connections that the upstream closed while nobody used them.
+    pub(crate) fn sweep(&self) {
+        self.pool.sweep();
+    }
+
     /// The whole body, within the limit and the time; the connection is used again afterwards.
-    async fn read_to_end(&self, body: Incoming, connection: SendRequest<Full<Bytes>>) -> Result<Bytes, Refusal> {
-        let read = tokio::time::timeout(self.answer_timeout, collect(body, self.answer_bytes)).await;
+    async fn read_to_end(&self, body: Incoming, mut connection: Connection) -> Result<Bytes, Refusal> {
+        let reading = connection.read(collect(body, self.answer_bytes));
+        let read = tokio::time::timeout(self.answer_timeout, reading).await;
         let read = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))?;
         let bytes = read.map_err(|broken| match broken {
             Broken::TooLarge(_) => invalid("the answer is beyond limits.answer"),
@@ -231,7 +241,7 @@ impl HttpUpstream {
 }
 
 /// A response that began, and the connection it came on.
-type Sent = Result<(http::Response<Incoming>, SendRequest<Full<Bytes>>), Refusal>;
+type Sent = Result<(http::Response<Incoming>, Connection), Refusal>;
 
 #[derive(Clone, Copy)]
 enum Media {

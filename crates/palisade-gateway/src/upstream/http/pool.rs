@@ -4,14 +4,13 @@
 //! nowhere else. Names are looked up when a connection is opened, never per call.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -20,14 +19,15 @@ use tokio_rustls::TlsConnector;
 use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
-use crate::descriptors::{Descriptors, Taken};
+use super::connection::Connection;
+use crate::descriptors::Descriptors;
 
 /// Connections to one host.
 pub(crate) struct Pool {
     host: Box<str>,
     port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
-    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    idle: Mutex<Vec<Connection>>,
     connect_timeout: Duration,
     descriptors: Arc<Descriptors>,
 }
@@ -53,9 +53,9 @@ impl Pool {
     pub(crate) async fn send(
         &self,
         mut request: http::Request<Full<Bytes>>,
-    ) -> Result<(http::Response<Incoming>, SendRequest<Full<Bytes>>), Refusal> {
+    ) -> Result<(http::Response<Incoming>, Connection), Refusal> {
         while let Some(mut connection) = self.take() {
-            match connection.try_send_request(request).await {
+            match connection.send(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) => request = unsent,
@@ -64,22 +64,28 @@ impl Pool {
             }
         }
         let mut connection = Box::pin(self.connect()).await?;
-        match connection.try_send_request(request).await {
+        match connection.send(request).await {
             Ok(response) => Ok((response, connection)),
             Err(failed) => Err(unavailable(failed.into_error())),
         }
     }
 
     /// Takes a connection back whose answer was read to the end.
-    pub(crate) fn give_back(&self, connection: SendRequest<Full<Bytes>>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn give_back(&self, connection: Connection) {
+        let mut idle = self.lock();
         if idle.len() < KEPT {
             idle.push(connection);
         }
     }
 
-    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Lets go of connections that the upstream closed while they were idle.
+    pub(crate) fn sweep(&self) {
+        let closed: Vec<Connection> = self.lock().extract_if(.., |connection| !connection.is_open()).collect();
+        drop(closed);
+    }
+
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.lock();
         while let Some(connection) = idle.pop() {
             if connection.is_ready() {
                 return Some(connection);
@@ -88,7 +94,11 @@ impl Pool {
         None
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Refusal> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self) -> Result<Connection, Refusal> {
         match tokio::time::timeout(self.connect_timeout, self.open()).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(unavailable(format_args!("connecting to {}:{}: {error}", self.host, self.port))),
@@ -96,31 +106,17 @@ impl Pool {
         }
     }
 
-    async fn open(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+    async fn open(&self) -> io::Result<Connection> {
         let Some(taken) = self.descriptors.take_for_upstream() else {
             return Err(io::Error::other("no descriptor is left"));
         };
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return handshake(TokioIo::new(stream), taken).await;
+            return Connection::begin(TokioIo::new(stream), taken).await.map_err(io::Error::other);
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        handshake(TokioIo::new(stream), taken).await
+        Connection::begin(TokioIo::new(stream), taken).await.map_err(io::Error::other)
     }
-}
-
-async fn handshake<T>(io: T, taken: Taken) -> io::Result<SendRequest<Full<Bytes>>>
-where
-    T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await.map_err(io::Error::other)?;
-    tokio::spawn(async move {
-        // How a connection ends is seen by whoever uses it.
-        drop(connection.await);
-        drop(taken);
-    });
-    Ok(sender)
 }

@@ -1,0 +1,114 @@
+//! One connection to an HTTP upstream, driven by whoever holds it.
+//!
+//! 1. A connection has no task of its own: the call that holds it polls it, so that a request and its answer do not
+//!    cross from task to task. A stream outlives its call and gets a task ([`Connection::detach`]).
+//! 2. Nobody polls an idle connection. That the upstream closed it shows when the next request is sent, before a byte of
+//!    it left; [`Connection::is_open`] looks without sending.
+//! 3. What waits on the connection goes on when the connection does, so both are polled in turn, first with no waker: a
+//!    task that is at work need not be woken by its own progress. Last with the task's own, or nothing would wake it.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+
+use crate::descriptors::Taken;
+
+/// The part of hyper that reads and writes.
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
+/// A connection that is open, or was when it was last looked at.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// `None` once the connection has ended.
+    driver: Option<Driver>,
+    /// Counted while it lives.
+    descriptor: Taken,
+}
+
+impl Connection {
+    /// Speaks HTTP/1.1 on `io`.
+    pub(crate) async fn begin<T>(io: T, descriptor: Taken) -> hyper::Result<Self>
+    where
+        T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+    {
+        let (sender, driver) = http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await?;
+        Ok(Self { sender, driver: Some(Box::pin(driver)), descriptor })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let (driver, mut sent) = (&mut self.driver, false);
+        let answered = std::future::poll_fn(move |context| {
+            let nobody = &mut Context::from_waker(Waker::noop());
+            // The first time there is nothing to read yet.
+            if std::mem::replace(&mut sent, true) {
+                for _ in 0..2 {
+                    if let Poll::Ready(answered) = answer.as_mut().poll(nobody) {
+                        return Poll::Ready(answered);
+                    }
+                    step(driver, nobody);
+                }
+            }
+            step(driver, context);
+            answer.as_mut().poll(context)
+        });
+        answered.await
+    }
+
+    /// Reads with `reading`, which takes the body of an answer that came on this connection.
+    pub(crate) async fn read<T>(&mut self, reading: impl Future<Output = T>) -> T {
+        let (mut reading, driver) = (pin!(reading), &mut self.driver);
+        let read = std::future::poll_fn(move |context| {
+            let nobody = &mut Context::from_waker(Waker::noop());
+            // It must ask before the connection gives; most bodies have come with their heads.
+            for _ in 0..2 {
+                if let Poll::Ready(read) = reading.as_mut().poll(nobody) {
+                    return Poll::Ready(read);
+                }
+                step(driver, nobody);
+            }
+            step(driver, context);
+            reading.as_mut().poll(context)
+        });
+        read.await
+    }
+
+    /// Whether it seems that another request can be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Whether another request can be sent: whether the upstream has closed it is looked up.
+    pub(crate) fn is_open(&mut self) -> bool {
+        step(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+        self.is_ready()
+    }
+
+    /// Lets the connection go on by itself, for a body that is read for longer than its call lives. It ends with the
+    /// body, or with the interest in it.
+    pub(crate) fn detach(self) {
+        let Self { driver: Some(driver), descriptor, .. } = self else { return };
+        tokio::spawn(async move {
+            // How a connection ends is seen by whoever reads the body.
+            drop(driver.await);
+            drop(descriptor);
+        });
+    }
+}
+
+fn step(driver: &mut Option<Driver>, context: &mut Context<'_>) {
+    if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(context).is_ready()) {
+        // Dropped at once: it holds the other ends of what is waited for.
+        *driver = None;
+    }
+}
