@@ -17,7 +17,7 @@ pub(crate) fn since(id: &str) -> Option<Since> {
 }
 
 /// Id, what it asks for, whether this version claims it.
-pub(crate) const LIST: [(&str, &str, Since); 83] = [
+pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("A1", "MCP over Streamable HTTP in every live revision", Now),
     ("A2", "MCP over stdio in front", Later),
     ("A3", "upstreams: child processes and Streamable HTTP servers", Now),
@@ -100,7 +100,22 @@ pub(crate) const LIST: [(&str, &str, Since); 83] = [
     ("L11", "the cost of each protection on this machine", Later),
     ("L12", "token exchange and per-user credentials", Later),
     ("L13", "OpenAPI to MCP", Later),
+    ("R1", "clients that send and read slowly", Later),
+    ("R2", "floods of connections", Later),
+    ("R3", "abuse of HTTP/2", Later),
+    ("R4", "thousands of idle streams whose clients vanish", Later),
+    ("R5", "upstreams that hang, lie, cut and flood", Now),
+    ("R6", "cancelled requests and batches", Later),
     ("R7", "children that crash, hang, flood and lie", Now),
+    ("R8", "Redis that fails", Later),
+    ("R9", "PostgreSQL that fails", Later),
+    ("R10", "a journal's disk that fails", Later),
+    ("R11", "kill -9 while something is written", Later),
+    ("R15", "configurations that change under load", Later),
+    ("R16", "an orderly end", Later),
+    ("R17", "no descriptors left", Later),
+    ("R20", "stdout and stderr closed or full", Later),
+    ("R21", "millions of names", Later),
 ];
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-/// Folders that hold nothing of ours.
+/// What holds nothing of ours. In a second worktree `.git` is a file.
 const SKIPPED: [&str; 4] = [".git", "target", "node_modules", ".palisade"];
 
 /// Every text file under `root`, in the order of paths.
@@ -24,7 +24,10 @@ pub(crate) fn all(root: &Path) -> io::Result<Vec<Source>> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let (path, kind) = (entry.path(), entry.file_type()?);
-            if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            if SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
                 // What is not UTF-8 is no text.
