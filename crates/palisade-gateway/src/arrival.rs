@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, request};
 use hyper::body::Incoming;
-use palisade_guard::message::{self, Body as Messages, Call, Form, Revision, headers};
+use palisade_guard::message::{self, Body as Messages, Call, Form, Message, Revision, headers};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::passage::Passage;
@@ -44,22 +44,36 @@ pub(crate) fn must_name_a_host(head: &request::Parts) -> Result<(), Refusal> {
 /// Where the gateway itself is the server (a line-speaking upstream), a client must take both forms of an answer. An
 /// HTTP upstream judges that by itself.
 pub(crate) fn must_accept(server: &Server, headers: &HeaderMap, call: &Call) -> Result<(), Refusal> {
-    let accepts = |wanted: &str| {
-        let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut ranges = ranges.flat_map(|value| value.split(','));
-        ranges.any(|range| {
-            let essence = range.split(';').next().unwrap_or_default().trim();
-            essence == "*/*" || essence.eq_ignore_ascii_case(wanted)
-        })
-    };
-    let fits = match (&server.upstream, call) {
-        (Upstream::Http(_), _) | (_, Call::End) => true,
-        (_, Call::Stream { .. }) => accepts("text/event-stream"),
-        (_, Call::Message(message)) => {
-            message.form() != Some(Form::Request) || accepts("application/json") && accepts("text/event-stream")
+    match (&server.upstream, call) {
+        (Upstream::Http(_), _) | (_, Call::End) => Ok(()),
+        (_, Call::Stream { .. }) => must_accept_events(headers),
+        (_, Call::Message(message)) => must_accept_both(headers, message),
+    }
+}
+
+/// An answer can be one response or a stream.
+pub(crate) fn must_accept_both(headers: &HeaderMap, message: &Message) -> Result<(), Refusal> {
+    match message.form() {
+        Some(Form::Request) if !accepts(headers, "application/json") => {
+            Err(Refusal::new(Reason::NotAcceptable).at("Accept"))
         }
-    };
-    if fits { Ok(()) } else { Err(Refusal::new(Reason::NotAcceptable).at("Accept")) }
+        Some(Form::Request) => must_accept_events(headers),
+        _ => Ok(()),
+    }
+}
+
+/// An answer is a stream.
+pub(crate) fn must_accept_events(headers: &HeaderMap) -> Result<(), Refusal> {
+    if accepts(headers, "text/event-stream") { Ok(()) } else { Err(Refusal::new(Reason::NotAcceptable).at("Accept")) }
+}
+
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = ranges.flat_map(|value| value.split(','));
+    ranges.any(|range| {
+        let essence = range.split(';').next().unwrap_or_default().trim();
+        essence == "*/*" || essence.eq_ignore_ascii_case(wanted)
+    })
 }
 
 /// The whole body, counted as it is read.

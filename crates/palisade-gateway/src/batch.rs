@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::passage::Passage;
-use crate::pipeline::{Caller, agreed};
+use crate::pipeline::{Caller, Door, agreed};
 use crate::reply::{self, Reply};
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
@@ -39,11 +39,15 @@ pub(crate) async fn answer(
 ) -> Result<Reply, Refusal> {
     passage.record.facts.set_method("batch");
     passage.fact("parse", must_have_batches(caller, session.as_ref()))?;
+    let Door::One(server) = &caller.door else {
+        let refusal = Refusal::new(Reason::NotAMessage).says("no batches here: send one message at a time");
+        return passage.fact("parse", Err(refusal));
+    };
     let mut judged = Vec::with_capacity(envelopes.len());
     for (place, envelope) in envelopes.into_iter().enumerate() {
         let asks = envelope.form() == Some(Form::Request);
         let id = envelope.id();
-        let vetted = judge(gate, passage, caller, session.as_ref(), envelope, place > 0);
+        let vetted = judge(gate, passage, (caller, server), session.as_ref(), envelope, place > 0);
         passage.record.facts.element(&vetted.as_ref().map(Vetted::message).map_err(Clone::clone));
         judged.push((asks.then_some(id).flatten(), vetted));
     }
@@ -60,7 +64,7 @@ pub(crate) async fn answer(
     let mut tasks = JoinSet::new();
     for (id, vetted) in judged {
         let message = Sending {
-            server: Arc::clone(&caller.server),
+            server: Arc::clone(server),
             principal: Arc::clone(caller.principal.id()),
             headers: caller.headers.clone(),
             session: session.clone(),
@@ -93,7 +97,7 @@ fn must_have_batches(caller: &Caller<'_>, session: Option<&Resumed>) -> Result<(
 fn judge(
     gate: &Arc<Snapshot>,
     passage: &mut Passage,
-    caller: &Caller<'_>,
+    (caller, server): (&Caller<'_>, &Arc<Server>),
     session: Option<&Resumed>,
     envelope: Envelope,
     counted: bool,
@@ -102,7 +106,7 @@ fn judge(
     if counted {
         passage.admission = Some(gate.admit(&caller.principal, caller.client.address(), passage.now.monotonic_ms)?);
     }
-    let permit = authorize::call(&caller.principal, caller.client.address(), &caller.server.name)?;
+    let permit = authorize::call(&caller.principal, caller.client.address(), &server.name)?;
     // Mirrored headers came with a revision that has no batches.
     validate::call(&[], Some(caller.headers), permit, call)
 }

@@ -8,6 +8,7 @@ use palisade_guard::seal::Sealer;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregate;
 use crate::counters::Counters;
 use crate::descriptors::Descriptors;
 use crate::journal::Journal;
@@ -27,6 +28,8 @@ pub(crate) struct Lasting {
     pub(crate) places: Arc<Places>,
     /// Where connections must stop.
     pub(crate) descriptors: Arc<Descriptors>,
+    /// Sessions with several servers.
+    pub(crate) joined: aggregate::Table,
     /// What the status page counts.
     pub(crate) counters: Counters,
     /// How every correlation id of this process begins.
@@ -50,6 +53,7 @@ impl Lasting {
             limits: Limits::new(limits, random::bytes()),
             places: Arc::default(),
             descriptors: Descriptors::claim(),
+            joined: aggregate::Table::default(),
             counters: Counters::default(),
             correlation_prefix: u64::from_le_bytes(random::bytes()),
             stopping,

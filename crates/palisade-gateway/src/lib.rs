@@ -3,6 +3,7 @@
 //! Start reading at `pipeline`: the life of one call, top to bottom.
 
 mod admin;
+mod aggregate;
 mod arrival;
 mod batch;
 pub mod config;
@@ -20,6 +21,7 @@ mod route;
 mod running;
 mod session;
 mod snapshot;
+mod splice;
 mod time;
 mod transport;
 mod upstream;

@@ -18,6 +18,7 @@ use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::{authorize, edge, validate};
 
 use crate::admin;
+use crate::aggregate;
 use crate::arrival;
 use crate::batch;
 use crate::current::Current;
@@ -105,11 +106,13 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             passage.fact("authorize", Err(refusal))
         }
         Route::Mcp(server) => {
-            call(gate, passage, &Caller { client, principal: caller, server, headers }, &head.method, body).await
+            let door = Door::One(server);
+            call(gate, passage, &Caller { client, principal: caller, door, headers }, &head.method, body).await
         }
-        Route::McpAmbiguous => {
-            let refusal = Refusal::new(Reason::UnknownPath).says("several servers are served here: use /mcp/{server}");
-            passage.fact("route", Err(refusal))
+        Route::Aggregate => {
+            let door = passage.fact("authorize", aggregate::door(gate, &caller, client.address()))?;
+            let caller = Caller { client, principal: caller, door, headers };
+            Box::pin(call(gate, passage, &caller, &head.method, body)).await
         }
         route => Box::pin(admin::private(gate, passage, route, &head, &caller)).await,
     }
@@ -119,8 +122,33 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
 pub(crate) struct Caller<'a> {
     pub(crate) client: Client,
     pub(crate) principal: Principal,
-    pub(crate) server: Arc<Server>,
+    pub(crate) door: Door,
     pub(crate) headers: &'a HeaderMap,
+}
+
+/// What stands behind the path that was called.
+pub(crate) enum Door {
+    /// One server.
+    One(Arc<Server>),
+    /// All servers that the caller may see, in order.
+    All(Arc<[Arc<Server>]>),
+}
+
+impl Door {
+    /// What sessions are sealed to. No server can have the aggregate's.
+    fn name(&self) -> &str {
+        match self {
+            Self::One(server) => &server.name,
+            Self::All(_) => "/mcp",
+        }
+    }
+
+    fn extra_methods(&self) -> &[Box<str>] {
+        match self {
+            Self::One(server) => &server.extra_methods,
+            Self::All(_) => &[],
+        }
+    }
 }
 
 /// An MCP request: read, judged, done.
@@ -132,8 +160,10 @@ async fn call(
     body: hyper::body::Incoming,
 ) -> Result<Reply, Refusal> {
     passage.allow = "POST, GET, DELETE, OPTIONS";
-    passage.record.facts.server = Some(Arc::clone(&caller.server.name));
-    passage.fact("identify", caller.server.lists.judge(caller.client.address()))?;
+    if let Door::One(server) = &caller.door {
+        passage.record.facts.server = Some(Arc::clone(&server.name));
+        passage.fact("identify", server.lists.judge(caller.client.address()))?;
+    }
     let session = passage.fact("session", resumed(gate, caller))?;
     passage.record.facts.session = session.is_some();
 
@@ -151,13 +181,27 @@ async fn call(
         }
         Method::GET | Method::DELETE => {
             let call = passage.fact("parse", arrival::without_body(method, caller.headers, session.as_ref()))?;
-            return deed(gate, passage, caller, session.as_ref(), call).await;
+            return through(gate, passage, caller, session.as_ref(), call).await;
         }
         _ => return passage.fact("parse", Err(Refusal::new(Reason::MethodNotAllowed))),
     };
     passage.answer_under(&message);
     let call = passage.fact("parse", agreed(gate, caller, session.as_ref(), message, false))?;
-    deed(gate, passage, caller, session.as_ref(), call).await
+    through(gate, passage, caller, session.as_ref(), call).await
+}
+
+/// To the one server, or to the aggregate, which finds the server that is meant and comes back to [`deed`] with it.
+async fn through(
+    gate: &Arc<Snapshot>,
+    passage: &mut Passage,
+    caller: &Caller<'_>,
+    session: Option<&Resumed>,
+    call: Call,
+) -> Result<Reply, Refusal> {
+    match &caller.door {
+        Door::One(server) => deed(gate, passage, caller, server, session, call).await,
+        Door::All(servers) => Box::pin(aggregate::answer(gate, passage, caller, servers, session, call)).await,
+    }
 }
 
 /// Revision, headers and body tell one story.
@@ -172,21 +216,22 @@ pub(crate) fn agreed(
         headers: Some(caller.headers),
         session: session.map(|session| session.revision),
         batched,
-        extra_methods: &caller.server.extra_methods,
+        extra_methods: caller.door.extra_methods(),
     };
     agree(&gate.message, envelope, facts).map(Call::Message)
 }
 
-/// One call: permitted, vetted, recorded, sent, answered. Batches come through here element by element.
+/// One call of one server: permitted, vetted, recorded, sent, answered.
 pub(crate) async fn deed(
     gate: &Arc<Snapshot>,
     passage: &mut Passage,
     caller: &Caller<'_>,
+    server: &Arc<Server>,
     session: Option<&Resumed>,
     call: Call,
 ) -> Result<Reply, Refusal> {
     passage.called(&call);
-    let (server, headers) = (&caller.server, caller.headers);
+    let headers = caller.headers;
     passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
     let permit =
@@ -220,16 +265,16 @@ fn resumed(gate: &Snapshot, caller: &Caller<'_>) -> Result<Option<Resumed>, Refu
     if modern {
         return Ok(None);
     }
-    session::open(&gate.lasting.sealer, caller.headers, &caller.principal, &caller.server.name)
+    session::open(&gate.lasting.sealer, caller.headers, &caller.principal, caller.door.name())
 }
 
-fn handle(
+pub(crate) fn handle(
     gate: &Snapshot,
     caller: &Caller<'_>,
     session: &session::Session,
     revision: Revision,
 ) -> Result<Option<HeaderValue>, Refusal> {
-    let sealed = session::seal(&gate.lasting.sealer, session, revision, &caller.principal, &caller.server.name);
+    let sealed = session::seal(&gate.lasting.sealer, session, revision, &caller.principal, caller.door.name());
     let value = sealed.and_then(|sealed| HeaderValue::try_from(sealed).ok());
     value.map(Some).ok_or_else(|| Refusal::new(Reason::Internal).because("a session cannot be sealed"))
 }

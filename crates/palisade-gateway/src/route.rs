@@ -15,7 +15,7 @@ pub(crate) enum Route {
     /// `/mcp` and `/mcp/{server}`.
     Mcp(Arc<Server>),
     /// `/mcp` when it stands for several servers.
-    McpAmbiguous,
+    Aggregate,
     /// `GET /api/tools`
     Tools,
     /// `GET /api/status`
@@ -34,7 +34,7 @@ pub(crate) fn find(gate: &Snapshot, path: &str) -> Route {
         "/api/tools" => Route::Tools,
         "/api/status" => Route::Status,
         "/mcp/marketplace" => Route::Marketplace,
-        "/mcp" => gate.only_server().map_or(Route::McpAmbiguous, |server| Route::Mcp(Arc::clone(server))),
+        "/mcp" => gate.only_server().map_or(Route::Aggregate, |server| Route::Mcp(Arc::clone(server))),
         _ => {
             let server = path.strip_prefix("/mcp/").and_then(|name| gate.servers.get(name));
             server.map_or(Route::Unknown, |server| Route::Mcp(Arc::clone(server)))

@@ -150,6 +150,7 @@ async fn sweep(current: Current, stop: CancellationToken) {
         }
         let gate = current.snapshot();
         gate.lasting.limits.forget_idle(time::now().monotonic_ms);
+        gate.lasting.joined.sweep(gate.timeouts.session);
         for server in gate.servers.values() {
             match &server.upstream {
                 Upstream::Stdio(upstream) => upstream.sweep(),

@@ -19,6 +19,8 @@ pub(crate) enum Session {
     Http(Box<str>),
     /// The number of a child's session.
     Stdio(u64),
+    /// The number of a session with several servers.
+    Aggregate(u64),
 }
 
 /// A session that was presented and opened.
@@ -46,6 +48,10 @@ pub(crate) fn seal(
         }
         Session::Stdio(number) => {
             plain.push(b's');
+            plain.extend_from_slice(&number.to_le_bytes());
+        }
+        Session::Aggregate(number) => {
+            plain.push(b'a');
             plain.extend_from_slice(&number.to_le_bytes());
         }
     }
@@ -77,6 +83,7 @@ fn parse(plain: &[u8]) -> Option<Resumed> {
     let session = match kind {
         b'h' => Session::Http(std::str::from_utf8(rest).ok()?.into()),
         b's' => Session::Stdio(u64::from_le_bytes(rest.try_into().ok()?)),
+        b'a' => Session::Aggregate(u64::from_le_bytes(rest.try_into().ok()?)),
         _ => return None,
     };
     Some(Resumed { session, revision })

@@ -17,6 +17,7 @@ use palisade_guard::refusal::Refusal;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
+use crate::aggregate::Aggregate;
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
 use crate::descriptors::Descriptors;
 use crate::lasting::Lasting;
@@ -40,6 +41,7 @@ pub(crate) struct Snapshot {
     /// Whether the status page is served.
     pub(crate) monitoring: bool,
     pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
+    pub(crate) aggregate: Aggregate,
     /// What was here before this configuration and will be after it.
     pub(crate) lasting: Arc<Lasting>,
     /// What is on every answer, without and with TLS: copied, not built, for each.
@@ -134,6 +136,7 @@ impl Snapshot {
             identify: config.identify,
             timeouts: config.timeouts,
             servers,
+            aggregate: Aggregate::new(&config.aggregate),
             lasting: Arc::clone(lasting),
         })
     }

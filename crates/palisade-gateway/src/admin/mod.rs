@@ -7,15 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode, request};
 use palisade_guard::authenticate::Principal;
-use palisade_guard::authorize;
 use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Value, json};
 
+use crate::aggregate;
 use crate::passage::Passage;
 use crate::reply::Reply;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
+use crate::upstream::Server;
 
 /// Whether this is up: one word, no versions and no counts.
 pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Refusal> {
@@ -57,44 +58,54 @@ pub(crate) async fn private(
     if !is_reading(head) {
         return passage.fact("route", Err(Refusal::new(Reason::MethodNotAllowed)));
     }
+    let seen: Vec<_> = match passage.record.facts.client {
+        Some(address) => aggregate::seen(gate, caller, address).cloned().collect(),
+        None => Vec::new(),
+    };
     let value = match route {
-        Route::Tools => tools(gate, caller).await,
-        Route::Marketplace => marketplace(gate, caller),
+        Route::Tools => tools(gate, &seen).await,
+        Route::Marketplace => marketplace(&seen),
         _ => status(gate),
     };
     Ok(Reply::json(&value))
 }
 
-/// The tools of every server that the caller may call; a server that does not answer is named, not hidden.
-async fn tools(gate: &Snapshot, caller: &Principal) -> Value {
+/// The tools of every server that the caller may call, and how each is called at `/mcp`; a server that does not answer is
+/// named, not hidden.
+async fn tools(gate: &Snapshot, servers: &[Arc<Server>]) -> Value {
+    let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
+    let readings = aggregate::from_each(gate.aggregate.patience, servers, read).await;
+    let at_mcp = aggregate::tool_names(gate, servers);
     let mut tools = Vec::new();
     let mut unavailable = Vec::new();
-    for server in gate.servers.values().filter(|server| authorize::may_see(caller, &server.name)) {
-        match server.catalog.tools(server).await {
-            Ok(known) => tools.extend(known.list.iter().cloned().map(|mut tool| {
-                if let Some(tool) = tool.as_object_mut() {
-                    tool.insert("server".into(), server.name.as_ref().into());
-                }
-                tool
-            })),
-            Err(_) => unavailable.push(server.name.as_ref()),
-        }
+    for (place, (server, reading)) in servers.iter().zip(readings).enumerate() {
+        let Ok(reading) = reading else {
+            unavailable.push(server.name.as_ref());
+            continue;
+        };
+        tools.extend(reading.tools.iter().cloned().map(|mut tool| {
+            let name = tool.get("name").and_then(Value::as_str).map(|name| at_mcp(place, name));
+            if let Some(tool) = tool.as_object_mut() {
+                tool.insert("server".into(), server.name.as_ref().into());
+                tool.insert("aggregate_name".into(), name.into());
+            }
+            tool
+        }));
     }
     json!({"tools": tools, "unavailable": unavailable})
 }
 
-fn marketplace(gate: &Snapshot, caller: &Principal) -> Value {
-    let seen = gate.servers.values().filter(|server| authorize::may_see(caller, &server.name));
-    let servers: Vec<_> = seen
-        .map(|server| {
-            json!({
-                "name": server.name.as_ref(),
-                "path": format!("/mcp/{}", server.name),
-                "transport": server.upstream.transport(),
-            })
+/// The servers that the caller may call, and whether each answered when it was last asked. Nobody is asked for this.
+fn marketplace(servers: &[Arc<Server>]) -> Value {
+    let servers = servers.iter().map(|server| {
+        json!({
+            "name": server.name.as_ref(),
+            "path": format!("/mcp/{}", server.name),
+            "transport": server.upstream.transport(),
+            "state": if server.upstream.state() == "unavailable" { "down" } else { server.catalog.state() },
         })
-        .collect();
-    json!({"servers": servers})
+    });
+    json!({"servers": servers.collect::<Vec<_>>(), "aggregate": "/mcp"})
 }
 
 fn status(gate: &Snapshot) -> Value {
@@ -116,6 +127,7 @@ fn status(gate: &Snapshot) -> Value {
         "journal": gate.lasting.journal_status(),
         "servers": gate.server_states(),
         "sessions": gate.session_counts(),
+        "aggregate_sessions": gate.lasting.joined.len(),
     })
 }
 

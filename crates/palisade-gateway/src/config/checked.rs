@@ -12,7 +12,7 @@ use http::{HeaderName, Uri};
 use palisade_guard::identify::IpLists;
 use palisade_guard::{edge, identify, limit};
 
-pub use super::raw::{Durability, Environment, Format, Level, ToolNames};
+pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
 use super::secret::{Command, Secret};
 
 /// Everything a gateway is built from.
@@ -40,6 +40,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What stands behind the gate, by name in order. Empty only with servers inside this process.
     pub servers: Vec<Server>,
+    /// What all of them are together.
+    pub aggregate: Aggregate,
     /// The journal.
     pub audit: Audit,
     /// What an operator should know although nothing is wrong: to be written as warnings.
@@ -183,6 +185,17 @@ pub struct Timeouts {
     pub session: Duration,
     /// For calls to end when the gateway stops.
     pub shutdown: Duration,
+}
+
+/// All servers together, at `/mcp`.
+#[derive(Debug, Clone, Copy)]
+pub struct Aggregate {
+    /// When names have their server in front.
+    pub prefix: Prefix,
+    /// How long one server may take for its part of a list.
+    pub timeout: Duration,
+    /// Sessions of clients open at one time.
+    pub max_sessions: usize,
 }
 
 /// One MCP server behind the gate.

@@ -31,8 +31,8 @@ use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
 pub use checked::{
-    Audit, Auth, AuthMode, Config, Durability, Environment, Format, Level, Listen, Log, MessageLimits, Server,
-    StaticKey, Timeouts, ToolNames, Upstream,
+    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Level, Listen, Log, MessageLimits,
+    Prefix, Server, StaticKey, Timeouts, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

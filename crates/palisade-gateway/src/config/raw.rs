@@ -4,6 +4,7 @@
 //! one pass over the whole file can report every fault; `checked` has the types. The JSON Schema for editors is made
 //! from this file, and so is the check for unknown names.
 
+mod aggregate;
 mod server;
 mod timeouts;
 
@@ -14,6 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
+pub(super) use aggregate::Aggregate;
+pub use aggregate::Prefix;
 pub(super) use server::Server;
 pub(super) use timeouts::Timeouts;
 
@@ -34,6 +37,8 @@ pub(super) struct File {
     pub(super) auth: Auth,
     /// The MCP servers behind the gate, each at `/mcp/NAME`. A name is lower case letters, digits, `_` and `-`.
     pub(super) servers: BTreeMap<String, Server>,
+    /// The aggregate of all servers at `/mcp`, where there are several.
+    pub(super) aggregate: Aggregate,
     /// How much and how large.
     pub(super) limits: Limits,
     /// How long to wait. A duration is a number with `ms`, `s`, `m`, `h` or `d`.
@@ -51,6 +56,7 @@ impl Default for File {
             listen: Listen::default(),
             auth: Auth::default(),
             servers: BTreeMap::new(),
+            aggregate: Aggregate::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             audit: Audit::default(),

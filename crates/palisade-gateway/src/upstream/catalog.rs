@@ -1,56 +1,145 @@
-//! What is known of a server's tools: asked by the gateway itself, kept for a minute.
+//! What is known of a server: asked by the gateway itself, kept for a minute; and what it ever offered, kept for good.
 //!
-//! Two things need it: `GET /api/tools`, and the arguments that a tool repeats in headers, which must be compared before
-//! a call is decided on. A server that does not answer is asked again later; its own check of the headers still stands.
+//! Three things need it: `GET /api/tools`, the arguments that a tool repeats in headers, which must be compared before
+//! a call is decided on, and the names of the aggregate. A server that does not answer is asked again later; its own
+//! check of the headers still stands, and its names stay its own.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
-use palisade_guard::message::{Call, json};
+use palisade_guard::message::Call;
+use palisade_guard::naming::Offers;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::{Mirror, mirrors_of_schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use super::asking::{Conversation, Era};
 use super::{Server, Upstream, invalid};
 use crate::time;
 
-/// The tools of one server.
+/// What is known of one server.
 #[derive(Default)]
 pub(crate) struct Catalog {
     known: Mutex<Option<Known>>,
-    asking: tokio::sync::Mutex<()>,
+    asking: Arc<tokio::sync::Mutex<()>>,
+    offered: Mutex<Arc<Offered>>,
+    state: AtomicU8,
 }
+
+const UP: u8 = 1;
+const DOWN: u8 = 2;
 
 #[derive(Clone)]
 struct Known {
     until_ms: u64,
-    tools: Option<Arc<Tools>>,
+    /// Whether the last question was answered.
+    up: bool,
+    /// The last reading there was.
+    reading: Option<Arc<Reading>>,
 }
 
-/// One reading of a server's list.
-pub(crate) struct Tools {
-    /// The definitions, as the server gave them.
-    pub(crate) list: Vec<Value>,
+/// One reading of a server.
+pub(crate) struct Reading {
+    /// The definitions of its tools, as the server gave them.
+    pub(crate) tools: Vec<Value>,
+    /// Whether it answers in 2026-07-28.
+    pub(crate) modern: bool,
+    /// What it says it can.
+    pub(crate) capabilities: Map<String, Value>,
     mirrors: HashMap<Box<str>, Arc<[Mirror]>>,
+}
+
+/// What a server offers or ever did, by kind.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offered {
+    /// Tools by name.
+    pub(crate) tools: Offers,
+    /// Prompts by name.
+    pub(crate) prompts: Offers,
+    /// Resources and their templates by URI.
+    pub(crate) resources: Offers,
+}
+
+/// A kind of list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+
+    /// The kind that this method lists.
+    pub(crate) fn listed_by(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.method() == method)
+    }
+
+    /// The method that lists it.
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+        }
+    }
+
+    /// The member of the result that holds the list.
+    pub(crate) const fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The member of each item that names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+
+    /// What a server offers of it.
+    pub(crate) fn of(self, offered: &Offered) -> &Offers {
+        match self {
+            Self::Tools => &offered.tools,
+            Self::Prompts => &offered.prompts,
+            Self::Resources | Self::Templates => &offered.resources,
+        }
+    }
+
+    /// The capability that a server with such a list declares.
+    pub(crate) const fn capability(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+        }
+    }
 }
 
 const KEPT_MS: u64 = 60_000;
 const RETRY_MS: u64 = 10_000;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(90);
-const PAGES: usize = 50;
-const TOOLS: usize = 10_000;
-
-/// How the gateway asks a server, in one era or the other.
-pub(crate) enum Era {
-    /// 2026-07-28
-    Modern,
-    /// With a session of the gateway's own.
-    Legacy,
-}
+/// Pages of one list that are read.
+pub(crate) const PAGES: usize = 50;
+/// Items of one list that are read.
+pub(crate) const ITEMS: usize = 10_000;
 
 impl Catalog {
     /// The tool whose arguments may be repeated in headers; none for anything but a modern tool call.
@@ -65,45 +154,102 @@ impl Catalog {
     /// now, is refused: what cannot be compared is not passed on.
     pub(crate) async fn mirrors_of(
         &self,
-        server: &Server,
+        server: &Arc<Server>,
         tool: &str,
         headers: &HeaderMap,
     ) -> Result<Arc<[Mirror]>, Refusal> {
-        match self.tools(server).await {
-            Ok(tools) => Ok(tools.mirrors.get(tool).cloned().unwrap_or_default()),
+        match self.read(server).await {
+            Ok(reading) => Ok(reading.mirrors.get(tool).cloned().unwrap_or_default()),
             Err(refusal) if headers.keys().any(|name| name.as_str().starts_with("mcp-param-")) => Err(refusal),
             Err(_) => Ok(Arc::default()),
         }
     }
 
-    /// The server's tools, asked for if they are not known well enough.
-    pub(crate) async fn tools(&self, server: &Server) -> Result<Arc<Tools>, Refusal> {
+    /// What is known, asked for if it is not known well enough.
+    pub(crate) async fn read(&self, server: &Arc<Server>) -> Result<Arc<Reading>, Refusal> {
         if let Some(known) = self.fresh() {
-            return known.tools.ok_or_else(unknown);
+            return known.answer();
         }
-        let _one_at_a_time = self.asking.lock().await;
+        let one_at_a_time = Arc::clone(&self.asking).lock_owned().await;
         if let Some(known) = self.fresh() {
-            return known.tools.ok_or_else(unknown);
+            return known.answer();
         }
-        // A child may have to be fetched and started first; to stop it half-way would begin that anew each time.
+        let server = Arc::clone(server);
+        // Whoever wanted it may leave: a child that is stopped half-way would be started anew each time.
+        let asked = tokio::spawn(async move {
+            let known = server.catalog.ask(&server).await;
+            drop(one_at_a_time);
+            known
+        });
+        asked.await.map_err(|error| Refusal::new(Reason::Internal).because(error))?.answer()
+    }
+
+    async fn ask(&self, server: &Server) -> Known {
+        // A child may have to be fetched and started first.
         let patience = match &server.upstream {
             Upstream::Http(_) => ASK_TIMEOUT,
             Upstream::Stdio(_) => START_TIMEOUT,
         };
         let asked = match tokio::time::timeout(patience, ask(server)).await {
             Ok(asked) => asked,
-            Err(_) => Err(Refusal::new(Reason::Timeout).because("tools/list for the catalogue")),
+            Err(_) => Err(Refusal::new(Reason::Timeout).because("a reading for the catalogue")),
         };
         let now = time::now().monotonic_ms;
-        let known = match &asked {
-            Ok(tools) => Known { until_ms: now + KEPT_MS, tools: Some(Arc::clone(tools)) },
+        let known = match asked {
+            Ok(reading) => Known { until_ms: now + KEPT_MS, up: true, reading: Some(reading) },
             Err(refusal) => {
                 tracing::debug!(server = %server.name, cause = refusal.cause_for_log(), "the catalogue is unknown");
-                Known { until_ms: now + RETRY_MS, tools: None }
+                Known { until_ms: now + RETRY_MS, up: false, reading: self.last() }
             }
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
-        asked
+        self.saw(known.up);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        known
+    }
+
+    /// The last reading there was, however old.
+    pub(crate) fn last(&self) -> Option<Arc<Reading>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.reading.clone()
+    }
+
+    /// Notes whether the server answered a question of ours.
+    pub(crate) fn saw(&self, up: bool) {
+        self.state.store(if up { UP } else { DOWN }, Relaxed);
+    }
+
+    /// Whether the server answered when it was last asked, in a word.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.state.load(Relaxed) {
+            UP => "up",
+            DOWN => "down",
+            _ => "unknown",
+        }
+    }
+
+    /// What the server offers, or ever did.
+    pub(crate) fn offered(&self) -> Arc<Offered> {
+        Arc::clone(&self.offered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes what the server offers, for good.
+    pub(crate) fn learn<'n>(&self, kind: Kind, names: impl Iterator<Item = &'n str>) {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = Arc::clone(&offered);
+        let missing = |name: &&str| match kind {
+            Kind::Tools => !noted.tools.has(name),
+            Kind::Prompts => !noted.prompts.has(name),
+            Kind::Resources => !noted.resources.has(name),
+            Kind::Templates => !noted.resources.has_template(name),
+        };
+        for name in names.filter(missing) {
+            let offered = Arc::make_mut(&mut offered);
+            match kind {
+                Kind::Tools => offered.tools.add(name),
+                Kind::Prompts => offered.prompts.add(name),
+                Kind::Resources => offered.resources.add(name),
+                Kind::Templates => offered.resources.add_template(name),
+            }
+        }
     }
 
     fn fresh(&self) -> Option<Known> {
@@ -112,106 +258,72 @@ impl Catalog {
     }
 }
 
-fn unknown() -> Refusal {
-    Refusal::new(Reason::BackendUnavailable).because("the catalogue could not be read a moment ago")
+impl Known {
+    fn answer(self) -> Result<Arc<Reading>, Refusal> {
+        let unknown =
+            || Refusal::new(Reason::BackendUnavailable).because("the catalogue could not be read a moment ago");
+        self.reading.filter(|_| self.up).ok_or_else(unknown)
+    }
 }
 
-async fn ask(server: &Server) -> Result<Arc<Tools>, Refusal> {
-    let list = match pages(server, &Era::Modern).await {
-        Ok(list) => list,
-        Err(_) => pages(server, &Era::Legacy).await?,
+async fn ask(server: &Server) -> Result<Arc<Reading>, Refusal> {
+    let reading = match reading(server, Era::Modern).await {
+        Ok(reading) => reading,
+        Err(_) => reading(server, Era::Legacy).await?,
     };
-    let mirrors = list.iter().filter_map(|tool| {
+    Ok(Arc::new(reading))
+}
+
+async fn reading(server: &Server, era: Era) -> Result<Reading, Refusal> {
+    let mut conversation = Conversation::open(server, era).await?;
+    let capabilities = conversation.capabilities.clone();
+    let declares = |kind: Kind| capabilities.as_ref().is_some_and(|can| can.contains_key(kind.capability()));
+    // A server that says nothing of itself is asked for tools all the same.
+    let tools = if capabilities.is_none() || declares(Kind::Tools) {
+        pages(&mut conversation, Kind::Tools).await?
+    } else {
+        Vec::new()
+    };
+    learn(server, Kind::Tools, &tools);
+    for kind in [Kind::Prompts, Kind::Resources, Kind::Templates].into_iter().filter(|kind| declares(*kind)) {
+        match pages(&mut conversation, kind).await {
+            Ok(items) => learn(server, kind, &items),
+            Err(refusal) => {
+                tracing::debug!(server = %server.name, method = kind.method(), cause = refusal.cause_for_log(), "no list");
+            }
+        }
+    }
+    conversation.close().await;
+    let mirrors = tools.iter().filter_map(|tool| {
         let found = mirrors_of_schema(tool.get("inputSchema")?);
         (!found.is_empty()).then_some(())?;
         Some((Box::from(tool.get("name")?.as_str()?), Arc::from(found)))
     });
-    Ok(Arc::new(Tools { mirrors: mirrors.collect(), list }))
+    let mirrors = mirrors.collect();
+    let capabilities =
+        capabilities.unwrap_or_else(|| Map::from_iter([("tools".to_owned(), Value::Object(Map::new()))]));
+    Ok(Reading { mirrors, tools, modern: era == Era::Modern, capabilities })
 }
 
-/// Every page of `tools/list`, in one conversation.
-async fn pages(server: &Server, era: &Era) -> Result<Vec<Value>, Refusal> {
-    let mut conversation = Conversation::open(server, era).await?;
+fn learn(server: &Server, kind: Kind, items: &[Value]) {
+    server.catalog.learn(kind, items.iter().filter_map(|item| item.get(kind.name())?.as_str()));
+}
+
+/// Every page of a list, in one conversation.
+async fn pages(conversation: &mut Conversation<'_>, kind: Kind) -> Result<Vec<Value>, Refusal> {
     let mut list = Vec::new();
     let mut cursor: Option<Value> = None;
     for _ in 0..PAGES {
-        let mut params = serde_json::Map::new();
+        let mut params = Map::new();
         params.extend(cursor.take().map(|cursor| ("cursor".to_owned(), cursor)));
-        let result = conversation.ask("tools/list", params).await?;
-        let tools = result.get("tools").and_then(Value::as_array).ok_or_else(|| invalid("tools/list without tools"))?;
-        list.extend(tools.iter().take(TOOLS - list.len()).cloned());
+        let result = conversation.ask(kind.method(), params).await?;
+        let items = result.get(kind.member()).and_then(Value::as_array);
+        let items = items.ok_or_else(|| invalid(format_args!("{} without a list", kind.method())))?;
+        list.extend(items.iter().take(ITEMS - list.len()).cloned());
         cursor = result.get("nextCursor").filter(|cursor| cursor.is_string()).cloned();
-        if cursor.is_none() || list.len() == TOOLS {
+        if cursor.is_none() || list.len() == ITEMS {
             break;
         }
     }
-    conversation.close().await;
     Ok(list)
-}
-
-/// The gateway as a client of its own upstream.
-enum Conversation<'s> {
-    Http { upstream: &'s super::http::HttpUpstream, session: Option<crate::session::Resumed>, modern: bool },
-    Shared(&'s super::stdio::StdioUpstream),
-    Child(super::stdio::OwnSession),
-}
-
-impl<'s> Conversation<'s> {
-    async fn open(server: &'s Server, era: &Era) -> Result<Self, Refusal> {
-        match (&server.upstream, era) {
-            (Upstream::Http(upstream), Era::Modern) => Ok(Self::Http { upstream, session: None, modern: true }),
-            (Upstream::Http(upstream), Era::Legacy) => {
-                let session = upstream.initialize(&request(0, "initialize", initialize(), false)).await?;
-                upstream.tell(&Bytes::from_static(INITIALIZED), session.as_ref()).await?;
-                Ok(Self::Http { upstream, session, modern: false })
-            }
-            (Upstream::Stdio(upstream), Era::Modern) => Ok(Self::Shared(upstream)),
-            (Upstream::Stdio(upstream), Era::Legacy) => {
-                let first = request(0, "initialize", initialize(), false);
-                upstream.own_session(first, Bytes::from_static(INITIALIZED)).await.map(Self::Child)
-            }
-        }
-    }
-
-    async fn ask(&mut self, method: &str, params: serde_json::Map<String, Value>) -> Result<Value, Refusal> {
-        let modern = !matches!(self, Self::Child(_) | Self::Http { modern: false, .. });
-        let body = request(1, method, params, modern);
-        let answer = match self {
-            Self::Http { upstream, session, modern } => upstream.ask(body, method, session.as_ref(), *modern).await?,
-            Self::Shared(upstream) => upstream.ask_shared(body).await?,
-            Self::Child(session) => session.ask(body).await?,
-        };
-        let (span, _) = json::find(&answer, 0..answer.len(), &["result"]).ok_or_else(|| invalid("an error"))?;
-        serde_json::from_slice(answer.get(span).unwrap_or_default()).map_err(invalid)
-    }
-
-    async fn close(self) {
-        if let Self::Http { upstream, session: Some(session), .. } = self {
-            upstream.end(&session).await;
-        }
-    }
-}
-
-const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-
-fn initialize() -> serde_json::Map<String, Value> {
-    let params = json!({
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "palisade", "version": env!("CARGO_PKG_VERSION")},
-    });
-    params.as_object().cloned().unwrap_or_default()
-}
-
-/// A request of the gateway's own.
-fn request(id: u32, method: &str, mut params: serde_json::Map<String, Value>, modern: bool) -> Bytes {
-    if modern {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "palisade", "version": env!("CARGO_PKG_VERSION")},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
-        params.insert("_meta".into(), meta);
-    }
-    Bytes::from(json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string())
 }

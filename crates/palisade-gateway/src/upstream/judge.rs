@@ -17,7 +17,7 @@ pub(crate) enum Verdict {
 }
 
 /// Bounds of an upstream's messages: larger than a caller's, since a list of tools nests deeper than arguments do.
-const BOUNDS: Bounds = Bounds { depth: 128, nodes: 2_000_000, lone_surrogates: true };
+pub(crate) const BOUNDS: Bounds = Bounds { depth: 128, nodes: 2_000_000, lone_surrogates: true };
 
 /// Requests that a server may send to a client. Source: the `ServerRequest` unions of the legacy schemas.
 const SERVER_REQUESTS: [&str; 8] = [

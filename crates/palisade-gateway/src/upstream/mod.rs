@@ -1,5 +1,6 @@
 //! The servers behind the gateway, and what they answer.
 
+mod asking;
 pub(crate) mod breaker;
 pub(crate) mod catalog;
 pub(crate) mod http;

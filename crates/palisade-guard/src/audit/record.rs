@@ -211,6 +211,11 @@ impl Record {
         self.method = Some(method.into());
     }
 
+    /// What was refused had not been done, and is tried once more.
+    pub fn try_again(&mut self) {
+        self.decision = None;
+    }
+
     /// A stage refused. The first refusal counts: what follows from it is its consequence.
     pub fn refuse(&mut self, stage: &'static str, refusal: &Refusal) {
         if self.decision.is_some() {

@@ -55,7 +55,36 @@ pub fn decode<'h>(value: &'h HeaderValue, name: &str) -> Result<Cow<'h, str>, Re
     decoded.map(Cow::Owned).ok_or_else(|| mismatch(name, "the header is not valid base64 of UTF-8"))
 }
 
+/// A text as a header says it: as it is where that can be, else in base64 ("Value Encoding").
+pub fn encode(text: &str) -> HeaderValue {
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let misread = text.trim() != text || text.starts_with("=?base64?");
+    let value = if printable && !misread { HeaderValue::from_str(text) } else { encoded(text) };
+    // Printable ASCII is always a value.
+    value.unwrap_or(HeaderValue::from_static(""))
+}
+
+fn encoded(text: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text)))
+}
+
 /// The refusal for a header that does not agree.
 pub fn mismatch(name: &str, words: &'static str) -> Refusal {
     Refusal::new(Reason::HeaderMismatch).says(words).at(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decode, encode};
+
+    /// E1: what is encoded reads back; what a header can hold stays as it is.
+    #[test]
+    fn names_survive_headers() {
+        for plain in ["read", "files.read", "a b", ""] {
+            assert_eq!(encode(plain), plain);
+        }
+        for text in ["read", "grüße", " padded", "tab\t", "=?base64?eA==?=", "line\nbreak", "\u{7f}"] {
+            assert_eq!(decode(&encode(text), "Mcp-Name").unwrap(), text, "{text:?}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ for line in sys.stdin:
 "#;
 
 /// Reads a stream until it holds `text`.
-fn read_until(stream: &mut TcpStream, text: &str) -> String {
+pub(crate) fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut seen = Vec::new();
     let mut chunk = [0; 4096];
     while !String::from_utf8_lossy(&seen).contains(text) {

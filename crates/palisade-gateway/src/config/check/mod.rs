@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checked::{Audit, Auth, AuthMode, Config, Log, MessageLimits, StaticKey, Timeouts};
+use super::checked::{Aggregate, Audit, Auth, AuthMode, Config, Log, MessageLimits, StaticKey, Timeouts};
 use super::env::Vars;
 use super::fault::{Faults, Place};
 use super::flags::Flags;
@@ -92,6 +92,11 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         message: message(&raw.limits, check),
         timeouts: timeouts(&raw.timeouts, check),
         servers,
+        aggregate: Aggregate {
+            prefix: raw.aggregate.prefix,
+            timeout: check.duration("aggregate.timeout", &raw.aggregate.timeout, 3600 * SECOND),
+            max_sessions: count(raw.aggregate.max_sessions),
+        },
         audit: audit(&raw.audit, check),
         notes,
     }

@@ -16,12 +16,13 @@ use crate::upstream::Events;
 const IDS: [&[u8]; 2] = [b"0", b"1"];
 
 impl HttpUpstream {
-    /// Opens a session; `Ok(None)` where the upstream keeps none.
-    pub(crate) async fn initialize(&self, body: &Bytes) -> Result<Option<Resumed>, Refusal> {
+    /// Opens a session, none where the upstream keeps none; and the answer.
+    pub(crate) async fn initialize(&self, body: &Bytes) -> Result<(Option<Resumed>, Bytes), Refusal> {
         let (headers, answer) = self.exchange(body.clone(), own_headers(None), None, IDS[0]).await?;
         let revision = agreed_revision(&answer).ok_or_else(|| invalid("initialize was refused"))?;
         let id = headers.get(&SESSION).and_then(|id| id.to_str().ok());
-        Ok(id.map(|id| Resumed { session: Session::Http(id.into()), revision }))
+        let session = id.map(|id| Resumed { session: Session::Http(id.into()), revision });
+        Ok((session, answer))
     }
 
     /// Asks one question.

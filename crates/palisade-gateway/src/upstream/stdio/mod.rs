@@ -292,7 +292,7 @@ impl StdioUpstream {
 fn number(session: Option<&Resumed>) -> Result<u64, Refusal> {
     match session.map(|resumed| &resumed.session) {
         Some(Session::Stdio(number)) => Ok(*number),
-        Some(Session::Http(_)) => Err(Refusal::new(Reason::SessionUnknown).because("a session of another transport")),
+        Some(_) => Err(Refusal::new(Reason::SessionUnknown).because("a session of another transport")),
         None => Err(Refusal::new(Reason::SessionMissing)),
     }
 }

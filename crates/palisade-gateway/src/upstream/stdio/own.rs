@@ -20,6 +20,7 @@ const ID: std::ops::Range<usize> = 6..7;
 pub(crate) struct OwnSession {
     session: LegacySession,
     revision: Revision,
+    hello: Bytes,
 }
 
 impl StdioUpstream {
@@ -35,11 +36,16 @@ impl StdioUpstream {
         let (session, answer) = self.start_session(&parsed(initialize, Revision::V2025_11_25)?).await?;
         let revision = agreed_revision(&answer.bytes).ok_or_else(|| invalid("initialize was refused"))?;
         session.notify(&parsed(initialized, revision)?).await?;
-        Ok(OwnSession { session, revision })
+        Ok(OwnSession { session, revision, hello: answer.bytes })
     }
 }
 
 impl OwnSession {
+    /// The answer to `initialize`.
+    pub(crate) const fn hello(&self) -> &Bytes {
+        &self.hello
+    }
+
     /// Asks one question.
     pub(crate) async fn ask(&self, body: Bytes) -> Result<Bytes, Refusal> {
         let answer = self.session.response(&parsed(body, self.revision)?).await?;

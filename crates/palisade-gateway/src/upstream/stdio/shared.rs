@@ -9,13 +9,14 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use palisade_guard::message::{Envelope, Message, Shape, json};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::super::{Answer, invalid, judge};
 use super::link::{Link, Listener};
 use super::mailbox::{Mail, Mailbox, Sink, gone, mailbox};
+use crate::splice::replace;
 use crate::transport::sse::Event;
 
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -245,32 +246,4 @@ fn subscription(envelope: &Envelope, within: &str, number: u64) -> Option<Range<
 fn number_at(bytes: &Bytes, span: &Range<usize>) -> Option<u64> {
     let text = std::str::from_utf8(bytes.get(span.clone())?).ok()?;
     text.trim_matches('"').parse().ok()
-}
-
-/// `bytes` with some places replaced; all others stay as they are.
-fn replace(bytes: &Bytes, mut places: Vec<(Range<usize>, &[u8])>) -> Bytes {
-    places.sort_by_key(|(span, _)| span.start);
-    let mut out = BytesMut::with_capacity(bytes.len() + 32);
-    let mut at = 0;
-    for (span, with) in places {
-        out.extend_from_slice(bytes.get(at..span.start).unwrap_or_default());
-        out.extend_from_slice(with);
-        at = span.end;
-    }
-    out.extend_from_slice(bytes.get(at..).unwrap_or_default());
-    out.freeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::replace;
-    use bytes::Bytes;
-
-    /// A3: only the named places of a message change.
-    #[test]
-    fn places_are_replaced_in_order() {
-        let bytes = Bytes::from_static(b"{\"id\": \"a\", \"t\": 7 }");
-        assert_eq!(replace(&bytes, vec![(17..18, b"22"), (7..10, b"1")]), "{\"id\": 1, \"t\": 22 }");
-        assert_eq!(replace(&bytes, vec![]), bytes);
-    }
 }

@@ -1,0 +1,339 @@
+//! The way home: what a server says, in the form in which the caller of the aggregate knows it; and what the caller
+//! answers, to the server that asked.
+//!
+//! 1. A request of a server gets a number of ours, for two servers may choose the same id. The answer goes to the server
+//!    that asked, under its own id.
+//! 2. A resource that changed is named as its list names it. A task has the id that the caller knows.
+//! 3. The id of an event says which server it is of, so that a broken stream can be resumed.
+//! 4. A modern caller of a legacy server hears its answer and its progress, and nothing else; that it left is told to
+//!    the server.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use palisade_guard::message::{Envelope, Message, Shape};
+use palisade_guard::refusal::{Reason, Refusal};
+
+use super::joined::{Asked, Joined, Link, UNDER_WAY};
+use super::tasks;
+use super::visit::{Visit, Way};
+use crate::passage::Passage;
+use crate::reply::Reply;
+use crate::splice::{quoted, replace};
+use crate::transport::sse::Event;
+use crate::upstream::catalog::Kind;
+use crate::upstream::{Answer, Events, Server, judge, unavailable};
+
+/// What was changed in a request to a legacy server of a modern caller.
+pub(super) struct PutBack {
+    pub(super) number: u64,
+    pub(super) id: Bytes,
+    pub(super) token: Option<Bytes>,
+}
+
+/// Brings what one server says to one caller.
+pub(super) struct Home {
+    visit: Visit,
+    server: Arc<Server>,
+    way: Way,
+    put_back: Option<PutBack>,
+    /// Whether nothing is owed any more.
+    done: bool,
+}
+
+impl Home {
+    /// For messages that answer no call.
+    pub(super) fn of(visit: &Visit, server: &Arc<Server>, way: &Way) -> Self {
+        Self { visit: visit.clone(), server: Arc::clone(server), way: way.clone(), put_back: None, done: true }
+    }
+
+    /// For the answer to a call.
+    pub(super) fn for_call(
+        visit: &Visit,
+        server: &Arc<Server>,
+        way: &Way,
+        message: &Message,
+        put_back: Option<PutBack>,
+    ) -> Self {
+        if let (Way::Legacy(joined, _), None, Some(id)) = (way, &put_back, message.id()) {
+            let mut state = joined.state();
+            if state.sent.len() >= UNDER_WAY {
+                state.sent.pop_front();
+            }
+            state.sent.push_back((id, Arc::clone(&server.name)));
+        }
+        let mut home = Self::of(visit, server, way);
+        (home.done, home.put_back) = (put_back.is_none(), put_back);
+        home
+    }
+
+    /// How the server is spoken to.
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// Nothing was sent, or nothing will come.
+    pub(super) fn settle(mut self) {
+        self.done = true;
+    }
+
+    /// The reply to the call.
+    pub(super) fn reply(mut self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Mcp { answer: Answer::Message(mut response), handle } => {
+                self.done = true;
+                response.bytes = self.response(&response.bytes);
+                Reply::Mcp { answer: Answer::Message(response), handle }
+            }
+            Reply::Mcp { answer: Answer::Events(events), handle } => {
+                let homeward = Homeward { events: Box::into_pin(events), home: self, ended: false };
+                Reply::Mcp { answer: Answer::Events(Box::new(homeward)), handle }
+            }
+            reply => reply,
+        }
+    }
+
+    /// An event as the caller gets it; `None` for one that is not for the caller.
+    pub(super) fn event(&mut self, mut event: Event) -> Option<Event> {
+        let legacy = matches!(&self.way, Way::Legacy(joined, _) if !joined.modern);
+        event.id = event.id.filter(|_| legacy).map(|id| {
+            let mut ours = Vec::from(self.server.name.as_bytes());
+            ours.push(b':');
+            ours.extend_from_slice(&id);
+            Bytes::from(ours)
+        });
+        event.retry = event.retry.filter(|_| legacy);
+        if event.data.is_empty() {
+            return event.id.is_some().then_some(event);
+        }
+        event.data = self.message(&event.data)?;
+        Some(event)
+    }
+
+    fn message(&mut self, bytes: &Bytes) -> Option<Bytes> {
+        let envelope = judge::read(bytes.clone()).ok()?;
+        match &envelope.shape {
+            Shape::Response { .. } => {
+                self.done = true;
+                Some(self.response(bytes))
+            }
+            Shape::Request { id, .. } => self.request(bytes, &envelope, id.clone()),
+            Shape::Notification { method } => self.notification(bytes, &envelope, method),
+        }
+    }
+
+    fn response(&self, bytes: &Bytes) -> Bytes {
+        let mut places = tasks::sealed(&self.visit, &self.server, bytes);
+        if let Some(put_back) = &self.put_back
+            && let Ok(Envelope { shape: Shape::Response { id: Some(id), .. }, .. }) = judge::read(bytes.clone())
+        {
+            places.push((id, String::from_utf8_lossy(&put_back.id).into_owned()));
+        }
+        replace(bytes, places)
+    }
+
+    /// A request of the server, under a number of ours.
+    fn request(&self, bytes: &Bytes, envelope: &Envelope, id: std::ops::Range<usize>) -> Option<Bytes> {
+        let Way::Legacy(joined, _) = &self.way else { return None };
+        if joined.modern {
+            tracing::warn!(server = %self.server.name, "dropped a request of the server, which its caller's revision forbids");
+            return None;
+        }
+        let number = joined.number();
+        let token = envelope.param(&["_meta", "progressToken"]).map(|(span, _)| span);
+        let asked = Asked {
+            number,
+            server: Arc::clone(&self.server.name),
+            id: bytes.slice(id.clone()),
+            token: token.clone().map(|span| bytes.slice(span)),
+        };
+        let mut state = joined.state();
+        if state.asked.len() >= UNDER_WAY {
+            state.asked.pop_front();
+        }
+        state.asked.push_back(asked);
+        drop(state);
+        let mut places = tasks::sealed(&self.visit, &self.server, bytes);
+        places.push((id, number.to_string()));
+        places.extend(token.map(|span| (span, number.to_string())));
+        Some(replace(bytes, places))
+    }
+
+    fn notification(&self, bytes: &Bytes, envelope: &Envelope, method: &str) -> Option<Bytes> {
+        if let Way::Legacy(joined, _) = &self.way
+            && joined.modern
+        {
+            let (span, _) = envelope.param(&["progressToken"]).filter(|_| method == "notifications/progress")?;
+            let token = self.put_back.as_ref()?.token.as_ref()?;
+            return Some(replace(bytes, vec![(span, token)]));
+        }
+        let mut places = tasks::sealed(&self.visit, &self.server, bytes);
+        match method {
+            "notifications/resources/updated" => {
+                let (span, _) = envelope.param(&["uri"])?;
+                let uri = palisade_guard::message::json::text_of(bytes.get(span.clone())?);
+                let place = self.visit.servers.iter().position(|server| server.name == self.server.name)?;
+                places.push((span, quoted(&self.visit.names(Kind::Resources).shown(place, &uri))));
+            }
+            "notifications/cancelled" => {
+                let (span, _) = envelope.param(&["requestId"])?;
+                let Way::Legacy(joined, _) = &self.way else { return Some(bytes.clone()) };
+                let id = bytes.slice(span.clone());
+                let number = joined.state().taken_back(&self.server.name, &id)?;
+                places.push((span, number.to_string()));
+            }
+            _ => {}
+        }
+        Some(replace(bytes, places))
+    }
+}
+
+impl Drop for Home {
+    /// A modern client that leaves has cancelled (2026-07-28, cancellation); a legacy server must be told.
+    fn drop(&mut self) {
+        let (false, Some(put_back)) = (self.done, &self.put_back) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{},"reason":"the client left"}}}}"#,
+            put_back.number
+        );
+        let (visit, server, way) = (self.visit.clone(), Arc::clone(&self.server), self.way.clone());
+        runtime.spawn(async move {
+            if let Err(refusal) = visit.tell(&server, &way, Bytes::from(text)).await {
+                tracing::debug!(server = %server.name, cause = refusal.cause_for_log(), "a cancellation was not taken");
+            }
+        });
+    }
+}
+
+/// The events of a server's answer on their way home.
+struct Homeward {
+    events: Pin<Box<dyn Events>>,
+    home: Home,
+    ended: bool,
+}
+
+impl Events for Homeward {
+    fn poll_event(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Event, Refusal>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            match this.events.as_mut().poll_event(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(event))) => {
+                    if let Some(event) = this.home.event(event) {
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                }
+                Poll::Ready(Some(Err(refusal))) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(refusal)));
+                }
+                Poll::Ready(None) => {
+                    this.ended = true;
+                    // A modern caller cannot come back for the rest.
+                    let owed = !this.home.done && this.home.put_back.is_some();
+                    return Poll::Ready(
+                        owed.then(|| Err(unavailable("the server ended its stream without an answer"))),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The caller's response to a request of a server.
+pub(super) async fn respond(passage: &mut Passage, visit: &Visit, message: &Message) -> Result<Reply, Refusal> {
+    let unknown = || Refusal::new(Reason::NotAMessage).says("no request of a server has this id").at("/id");
+    let (Some(joined), Some(span)) = (&visit.joined, message.id_span().cloned()) else { return Err(unknown()) };
+    let number = number_at(message.bytes(), &span).ok_or_else(unknown)?;
+    let asked = joined.state().answered(number).ok_or_else(unknown)?;
+    let (server, way) = open_way(visit, joined, &asked.server).ok_or_else(unknown)?;
+    passage.record.facts.server = Some(Arc::clone(&server.name));
+    visit.tell(&server, &way, replace(message.bytes(), vec![(span, asked.id)])).await?;
+    Ok(Answer::Accepted.into())
+}
+
+/// What the caller tells: to the server it is about, or to all that are listening.
+pub(super) async fn notify(
+    passage: &mut Passage,
+    visit: &Visit,
+    message: &Message,
+    method: &str,
+) -> Result<Reply, Refusal> {
+    let bytes = message.bytes();
+    let Some(joined) = &visit.joined else { return Ok(Answer::Accepted.into()) };
+    let to: Vec<(Arc<str>, Bytes)> = match (method, message.param(&["requestId"]), message.param(&["progressToken"])) {
+        ("notifications/cancelled", Some((span, _)), _) => {
+            let id = bytes.slice(span);
+            let state = joined.state();
+            let sent = state.sent.iter().rev().find(|(sent, _)| *sent == id);
+            sent.map(|(_, server)| (Arc::clone(server), bytes.clone())).into_iter().collect()
+        }
+        ("notifications/progress", _, Some((span, _))) => {
+            let state = joined.state();
+            let asked =
+                number_at(bytes, &span).and_then(|number| state.asked.iter().find(|asked| asked.number == number));
+            let told = asked.and_then(|asked| Some((&asked.server, asked.token.as_ref()?)));
+            told.map(|(server, token)| (Arc::clone(server), replace(bytes, vec![(span, token)]))).into_iter().collect()
+        }
+        ("notifications/roots/list_changed", ..) => {
+            joined.links().into_iter().map(|(server, _)| (server, bytes.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (server, bytes) in to {
+        let Some((server, way)) = open_way(visit, joined, &server) else { continue };
+        passage.record.facts.server = Some(Arc::clone(&server.name));
+        if let Err(refusal) = visit.tell(&server, &way, bytes).await {
+            tracing::debug!(server = %server.name, cause = refusal.cause_for_log(), "a notification was not taken");
+        }
+    }
+    Ok(Answer::Accepted.into())
+}
+
+/// A server and the session with it, if the caller may see the one and has the other.
+fn open_way(visit: &Visit, joined: &Arc<Joined>, server: &str) -> Option<(Arc<Server>, Way)> {
+    let server = visit.server(server)?;
+    let link: Arc<Link> = joined.links().into_iter().find(|(name, _)| *name == server.name)?.1;
+    Some((Arc::clone(server), Way::Legacy(Arc::clone(joined), link)))
+}
+
+/// Every server logs from this level on: those that are open now, and later the others.
+pub(super) async fn set_level(visit: &Visit, message: &Message) {
+    let (Some(joined), Some((span, _))) = (&visit.joined, message.param(&["level"])) else { return };
+    let level = message.bytes().slice(span);
+    joined.state().level = Some(level.clone());
+    let open: Vec<_> = joined.links().into_iter().filter_map(|(name, _)| visit.server(&name).cloned()).collect();
+    let told = super::lists::from_each(visit.patience(), &open, |server| {
+        let (visit, level) = (visit.clone(), level.clone());
+        async move {
+            let way = visit.way(&server).await?;
+            tell_level(&visit, &server, &way, &level).await;
+            Ok(())
+        }
+    });
+    drop(told.await);
+}
+
+/// Tells one server how much to log. One that does not log says so, which is no trouble.
+pub(super) async fn tell_level(visit: &Visit, server: &Arc<Server>, way: &Way, level: &Bytes) {
+    let Way::Legacy(joined, _) = way else { return };
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":"dev.palisade/{}","method":"logging/setLevel","params":{{"level":{}}}}}"#,
+        joined.number(),
+        String::from_utf8_lossy(level)
+    );
+    if let Err(refusal) = visit.ask(server, way, "logging/setLevel", Bytes::from(body)).await {
+        tracing::debug!(server = %server.name, cause = refusal.cause_for_log(), "the server took no level");
+    }
+}
+
+/// A number of ours, written as a number or as a text.
+fn number_at(bytes: &Bytes, span: &std::ops::Range<usize>) -> Option<u64> {
+    std::str::from_utf8(bytes.get(span.clone())?).ok()?.trim_matches('"').parse().ok()
+}

@@ -1,0 +1,55 @@
+//! Tasks of the aggregate: their ids are sealed to the caller and name their server, so that every question about one
+//! finds its way home, and nobody else's does.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use palisade_guard::message::json::{self, Kind};
+use palisade_guard::refusal::{Reason, Refusal};
+
+use super::visit::Visit;
+use crate::splice::quoted;
+use crate::upstream::Server;
+
+const RELATED: &str = "io.modelcontextprotocol/related-task";
+
+/// Where messages of servers name a task (2025-11-25, tasks; the tasks extension).
+const PLACES: [&[&str]; 5] = [
+    &["result", "taskId"],
+    &["result", "task", "taskId"],
+    &["result", "_meta", RELATED, "taskId"],
+    &["params", "taskId"],
+    &["params", "_meta", RELATED, "taskId"],
+];
+
+/// The places of a server's message that name a task, and what stands there for this caller.
+pub(super) fn sealed(visit: &Visit, server: &Server, message: &Bytes) -> Vec<(Range<usize>, String)> {
+    if memchr::memmem::find(message, b"\"taskId\"").is_none() {
+        return Vec::new();
+    }
+    let found = PLACES.into_iter().filter_map(|path| json::find(message, 0..message.len(), path));
+    let found = found.filter(|(_, kind)| *kind == Kind::String);
+    found
+        .filter_map(|(span, _)| {
+            let id = json::text_of(message.get(span.clone())?);
+            Some((span, quoted(&seal(visit, server, &id)?)))
+        })
+        .collect()
+}
+
+/// The id by which this caller knows a task of a server.
+pub(super) fn seal(visit: &Visit, server: &Server, id: &str) -> Option<String> {
+    let plain = format!("{} {id}", server.name);
+    // The same task must have the same id each time, so the nonce is fixed: with this cipher (RFC 8452) that tells no
+    // more than that two ids are equal.
+    visit.gate.lasting.sealer.seal([0; 12], plain.as_bytes(), &[visit.principal.id(), "task"])
+}
+
+/// The server that has a task, and the task's id there. Somebody else's is as unknown as one that never was.
+pub(super) fn opened(visit: &Visit, sealed: &str) -> Result<(std::sync::Arc<Server>, String), Refusal> {
+    let plain = visit.gate.lasting.sealer.open(sealed.as_bytes(), &[visit.principal.id(), "task"]);
+    let plain = plain.and_then(|plain| String::from_utf8(plain).ok());
+    let found = plain.as_deref().and_then(|plain| plain.split_once(' '));
+    let found = found.and_then(|(server, id)| Some((visit.server(server)?.clone(), id.to_owned())));
+    found.ok_or_else(|| Refusal::new(Reason::InvalidParams).says("unknown task").at("/params/taskId"))
+}
