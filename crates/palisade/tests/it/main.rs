@@ -19,6 +19,7 @@ mod gate;
 mod harness;
 mod hostile;
 mod limits;
+mod long_streams;
 mod many_servers;
 mod pages;
 mod production;

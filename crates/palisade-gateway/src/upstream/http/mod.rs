@@ -8,6 +8,7 @@
 
 mod connection;
 mod events;
+mod open;
 mod own;
 mod pool;
 
@@ -36,11 +37,13 @@ use crate::transport::collect::{Broken, collect};
 use crate::transport::sse::Event;
 use connection::Connection;
 use events::HttpEvents;
+use open::OpenStreams;
 use pool::Pool;
 
 /// One HTTP upstream.
 pub(crate) struct HttpUpstream {
     pool: Pool,
+    open: OpenStreams,
     breaker: Breaker,
     path: Uri,
     host: HeaderValue,
@@ -80,6 +83,7 @@ impl HttpUpstream {
         Ok(Self {
             breaker: Breaker::new(settings.name, breaker::REMOTE),
             pool: Pool::new(url, tls, settings.connect_timeout, settings.descriptors),
+            open: OpenStreams::default(),
             path: path.parse().map_err(io::Error::other)?,
             host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
             own: settings.own,
@@ -108,7 +112,10 @@ impl HttpUpstream {
         let request = self.request(&method, body, headers, session);
         let (response, connection) = self.sent(request).await?;
         match vetted.call() {
-            Call::Message(message) => self.answer(message, expected, response, connection).await,
+            Call::Message(message) => {
+                let answered = self.answer(message, expected, response, connection).await?;
+                Ok(self.open.follow(message, session, answered))
+            }
             Call::Stream { .. } => self.stream(response, connection, expected),
             Call::End => Box::pin(self.ended(response, connection)).await,
         }

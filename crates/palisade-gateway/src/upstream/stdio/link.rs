@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -24,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(1);
 const KEEPER_GRACE: Duration = Duration::from_secs(10);
 /// How long the last words on stderr may take when all who could write them are gone.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a message that nobody waits for may wait for room.
+const LATER: Duration = Duration::from_secs(10);
 
 /// The way to a running server.
 #[derive(Debug, Clone)]
@@ -69,9 +74,13 @@ impl Link {
         self.lines.send(one_line(message)).await.is_ok()
     }
 
-    /// Sends one message if there is room at once.
-    pub(super) fn try_send(&self, message: Bytes) -> bool {
-        self.lines.try_send(one_line(message)).is_ok()
+    /// Sends one message without waiting for it: at once if there is room, else when there is, or not at all if the
+    /// server does not read for so long. A thousand clients that leave at one time are a thousand messages.
+    pub(super) fn send_later(&self, message: Bytes) {
+        let Err(TrySendError::Full(line)) = self.lines.try_send(one_line(message)) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let lines = self.lines.clone();
+        runtime.spawn(async move { lines.send_timeout(line, LATER).await });
     }
 
     /// Whether the server has gone.

@@ -150,7 +150,7 @@ impl Drop for Cancel {
             let text = format!(
                 r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the client left"}}}}"#
             );
-            self.link.try_send(Bytes::from(text));
+            self.link.send_later(Bytes::from(text));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! nobody else notices, and no memory is lost.
 
 mod misdeeds;
-mod rogue;
+pub(crate) mod rogue;
 
 use std::io::Write;
 use std::net::TcpListener;

@@ -121,7 +121,7 @@ pub(crate) fn resets(after: impl Into<Vec<u8>>) -> Box<Misdeed> {
 }
 
 /// Waits until the other side closes.
-fn until_left(stream: &mut TcpStream) {
+pub(crate) fn until_left(stream: &mut TcpStream) {
     let mut rest = [0; 1024];
     while matches!(std::io::Read::read(stream, &mut rest), Ok(1..)) {}
 }
