@@ -1,4 +1,5 @@
-//! Which configuration is in force. A request takes it once and keeps it to its end.
+//! Which configuration is in force. A request takes it once and keeps it to its end; a stream, which may stay for hours,
+//! hears of each one that follows.
 
 use std::sync::Arc;
 
@@ -20,5 +21,32 @@ impl Current {
     /// The snapshot in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.borrow())
+    }
+
+    /// Puts another one in force, and returns the one before.
+    pub(crate) fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        self.0.send_replace(Arc::new(snapshot))
+    }
+
+    /// Every snapshot that follows `gate`, also if one came in force meanwhile.
+    pub(crate) fn after(&self, gate: &Arc<Snapshot>) -> Later {
+        let mut receiver = self.0.subscribe();
+        if !Arc::ptr_eq(&receiver.borrow(), gate) {
+            receiver.mark_changed();
+        }
+        Later(receiver)
+    }
+}
+
+/// The configurations that follow one.
+pub(crate) struct Later(watch::Receiver<Arc<Snapshot>>);
+
+impl Later {
+    /// The newest, once there is one; none ever when the gateway has ended.
+    pub(crate) async fn next(&mut self) -> Arc<Snapshot> {
+        if self.0.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        Arc::clone(&self.0.borrow_and_update())
     }
 }

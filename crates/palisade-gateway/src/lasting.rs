@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::descriptors::Descriptors;
 use crate::journal::Journal;
 use crate::random;
+use crate::reload::Loads;
 use crate::running::StartError;
 use crate::transport::places::Places;
 
@@ -34,8 +35,12 @@ pub(crate) struct Lasting {
     pub(crate) counters: Counters,
     /// How every correlation id of this process begins.
     pub(crate) correlation_prefix: u64,
+    /// Which configurations were loaded.
+    pub(crate) loads: Loads,
     /// Cancelled when the gateway stops.
     pub(crate) stopping: CancellationToken,
+    /// Cancelled when calls under way have had their time to end.
+    pub(crate) cut: CancellationToken,
     arrivals: AtomicU64,
     ready: AtomicBool,
 }
@@ -45,6 +50,7 @@ impl Lasting {
     pub(crate) fn new(
         journal: Journal,
         limits: palisade_guard::limit::Config,
+        digest: Option<String>,
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         Ok(Self {
@@ -56,7 +62,9 @@ impl Lasting {
             joined: aggregate::Table::default(),
             counters: Counters::default(),
             correlation_prefix: u64::from_le_bytes(random::bytes()),
+            loads: Loads::new(digest),
             stopping,
+            cut: CancellationToken::new(),
             arrivals: AtomicU64::new(0),
             ready: AtomicBool::new(false),
         })

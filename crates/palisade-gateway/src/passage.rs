@@ -16,10 +16,12 @@ use palisade_guard::message::{Call, Envelope, Form, Message};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::arrival;
+use crate::ending::Grounds;
 use crate::record::OpenRecord;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::http::Arrival;
+use crate::upstream::Server;
 
 /// Ours on every answer; theirs is noted beside it.
 pub(crate) static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -38,6 +40,10 @@ pub(crate) struct Passage {
     pub(crate) secure: bool,
     /// What is left of the caller's limit.
     pub(crate) admission: Option<Admission>,
+    /// The server that it was for.
+    pub(crate) reached: Option<Arc<Server>>,
+    /// On what grounds its answer may be a stream.
+    pub(crate) grounds: Option<Grounds>,
     /// Whether its answer is a stream without an end of its own.
     pub(crate) standing: bool,
     /// The methods its path takes.
@@ -102,6 +108,8 @@ impl Passage {
             origin: None,
             secure: false,
             admission: None,
+            reached: None,
+            grounds: None,
             standing: false,
             allow: "GET",
         }

@@ -22,6 +22,7 @@ use crate::aggregate;
 use crate::arrival;
 use crate::batch;
 use crate::current::Current;
+use crate::ending::Grounds;
 use crate::passage::Passage;
 use crate::reply::{self, Reply};
 use crate::route::{self, Route};
@@ -43,7 +44,7 @@ pub(crate) async fn answer(current: &Current, arrival: Arrival) -> Response<Body
         passage.record.facts.outcome = Outcome::Panicked;
         Err(Refusal::new(Reason::Internal).because("a panic"))
     });
-    reply::seal(gate, passage, outcome)
+    reply::seal(current, gate, passage, outcome)
 }
 
 async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> Result<Reply, Refusal> {
@@ -106,13 +107,17 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             passage.fact("authorize", Err(refusal))
         }
         Route::Mcp(server) => {
-            let door = Door::One(server);
-            call(gate, passage, &Caller { client, principal: caller, door, headers }, &head.method, body).await
+            let caller = Caller { client, principal: caller, door: Door::One(server), headers };
+            let reply = call(gate, passage, &caller, &head.method, body).await;
+            passage.grounds = Some(caller.grounds(passage.reached.take()));
+            reply
         }
         Route::Aggregate => {
             let door = passage.fact("authorize", aggregate::door(gate, &caller, client.address()))?;
             let caller = Caller { client, principal: caller, door, headers };
-            Box::pin(call(gate, passage, &caller, &head.method, body)).await
+            let reply = Box::pin(call(gate, passage, &caller, &head.method, body)).await;
+            passage.grounds = Some(caller.grounds(passage.reached.take()));
+            reply
         }
         route => Box::pin(admin::private(gate, passage, route, &head, &caller)).await,
     }
@@ -126,6 +131,17 @@ pub(crate) struct Caller<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
+impl Caller<'_> {
+    /// What a stream rests on that outlives the call.
+    fn grounds(self, reached: Option<Arc<Server>>) -> Grounds {
+        let door = match (self.door, reached) {
+            (Door::All(_), Some(server)) => Door::One(server),
+            (door, _) => door,
+        };
+        Grounds { caller: self.principal, address: self.client.address(), door }
+    }
+}
+
 /// What stands behind the path that was called.
 pub(crate) enum Door {
     /// One server.
@@ -136,9 +152,9 @@ pub(crate) enum Door {
 
 impl Door {
     /// What sessions are sealed to. No server can have the aggregate's.
-    fn name(&self) -> &str {
+    fn seal(&self) -> &str {
         match self {
-            Self::One(server) => &server.name,
+            Self::One(server) => &server.seal,
             Self::All(_) => "/mcp",
         }
     }
@@ -231,6 +247,7 @@ pub(crate) async fn deed(
     call: Call,
 ) -> Result<Reply, Refusal> {
     passage.called(&call);
+    passage.reached = Some(Arc::clone(server));
     let headers = caller.headers;
     passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
@@ -265,7 +282,7 @@ fn resumed(gate: &Snapshot, caller: &Caller<'_>) -> Result<Option<Resumed>, Refu
     if modern {
         return Ok(None);
     }
-    session::open(&gate.lasting.sealer, caller.headers, &caller.principal, caller.door.name())
+    session::open(&gate.lasting.sealer, caller.headers, &caller.principal, caller.door.seal())
 }
 
 pub(crate) fn handle(
@@ -274,7 +291,7 @@ pub(crate) fn handle(
     session: &session::Session,
     revision: Revision,
 ) -> Result<Option<HeaderValue>, Refusal> {
-    let sealed = session::seal(&gate.lasting.sealer, session, revision, &caller.principal, caller.door.name());
+    let sealed = session::seal(&gate.lasting.sealer, session, revision, &caller.principal, caller.door.seal());
     let value = sealed.and_then(|sealed| HeaderValue::try_from(sealed).ok());
     value.map(Some).ok_or_else(|| Refusal::new(Reason::Internal).because("a session cannot be sealed"))
 }

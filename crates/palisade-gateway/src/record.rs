@@ -41,6 +41,12 @@ impl OpenRecord {
         self.facts.outcome = Outcome::UpstreamFailed;
     }
 
+    /// We ended a stream that owed an answer.
+    pub(crate) fn cut(&mut self, refusal: &Refusal) {
+        self.refused("stream", refusal);
+        self.facts.outcome = Outcome::Refused;
+    }
+
     /// The answer was handed over whole.
     pub(crate) const fn complete(&mut self) {
         self.complete = true;

@@ -14,10 +14,12 @@ use palisade_guard::message::headers::SESSION;
 use palisade_guard::refusal::{Detail, Http, Reason, Refusal};
 use serde_json::{Map, Value, json};
 
+use crate::current::Current;
+use crate::ending::ending;
 use crate::passage::{CORRELATION, Passage, Speaks};
 use crate::snapshot::Snapshot;
 use crate::time;
-use crate::transport::body::{Body, Clocks, Stream};
+use crate::transport::body::{Body, Clocks, Ending, Stream};
 use crate::upstream::{self, Answer, Events};
 
 /// What the pipeline came to, when nothing was refused.
@@ -54,36 +56,49 @@ impl Reply {
     }
 }
 
+/// The configuration of this request, and how to hear of later ones.
+#[derive(Clone, Copy)]
+struct Taken<'g> {
+    current: &'g Current,
+    gate: &'g Arc<Snapshot>,
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to an outcome, with the headers that are on every answer.
-pub(crate) fn seal(gate: &Arc<Snapshot>, passage: Passage, outcome: Result<Reply, Refusal>) -> Response<Body> {
+pub(crate) fn seal(
+    current: &Current,
+    gate: &Arc<Snapshot>,
+    passage: Passage,
+    outcome: Result<Reply, Refusal>,
+) -> Response<Body> {
+    let taken = Taken { current, gate };
     let correlation = passage.record.facts.correlation;
-    let mut headers = gate.headers(passage.secure);
+    let mut headers = taken.gate.headers(passage.secure);
     if let Ok(value) = HeaderValue::from_str(correlation.as_str()) {
         headers.insert(&CORRELATION, value);
     }
-    edge::cors::apply(&gate.edge, passage.origin.as_ref(), &mut headers);
+    edge::cors::apply(&taken.gate.edge, passage.origin.as_ref(), &mut headers);
     if let Some(admission) = &passage.admission {
         headers.extend(admission.quota().fields());
     }
     match outcome {
-        Ok(reply) => answered(gate, passage, reply, headers),
+        Ok(reply) => answered(taken, passage, reply, headers),
         Err(refusal) => refused(passage, &refusal, headers, time::now()),
     }
 }
 
-fn answered(gate: &Arc<Snapshot>, mut passage: Passage, reply: Reply, mut headers: HeaderMap) -> Response<Body> {
+fn answered(taken: Taken<'_>, mut passage: Passage, reply: Reply, mut headers: HeaderMap) -> Response<Body> {
     match reply {
         Reply::Mcp { answer, handle } => {
             if let Some(handle) = handle {
                 headers.insert(&SESSION, handle);
             }
-            mcp(gate, passage, answer, headers)
+            mcp(taken, passage, answer, headers)
         }
-        Reply::Batch(events) => stream(gate, passage, events, headers),
+        Reply::Batch(events) => stream(taken, passage, events, headers),
         Reply::Preflight(list) => {
             passage.record.facts.outcome = Outcome::Preflight;
             for (name, value) in list {
@@ -102,7 +117,7 @@ fn answered(gate: &Arc<Snapshot>, mut passage: Passage, reply: Reply, mut header
     }
 }
 
-fn mcp(gate: &Arc<Snapshot>, mut passage: Passage, answer: Answer, mut headers: HeaderMap) -> Response<Body> {
+fn mcp(taken: Taken<'_>, mut passage: Passage, answer: Answer, mut headers: HeaderMap) -> Response<Body> {
     match answer {
         Answer::Accepted => {
             passage.record.facts.outcome = Outcome::Accepted;
@@ -121,7 +136,7 @@ fn mcp(gate: &Arc<Snapshot>, mut passage: Passage, answer: Answer, mut headers: 
             let status = status(&response, &passage.speaks);
             whole(passage, status, response.bytes, headers)
         }
-        Answer::Events(events) => stream(gate, passage, events, headers),
+        Answer::Events(events) => stream(taken, passage, events, headers),
     }
 }
 
@@ -135,23 +150,25 @@ fn status(response: &upstream::Response, speaks: &Speaks) -> StatusCode {
     response.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(by_code)
 }
 
-fn stream(
-    gate: &Arc<Snapshot>,
-    mut passage: Passage,
-    events: Box<dyn Events>,
-    mut headers: HeaderMap,
-) -> Response<Body> {
+fn stream(taken: Taken<'_>, mut passage: Passage, events: Box<dyn Events>, mut headers: HeaderMap) -> Response<Body> {
     passage.record.facts.outcome = Outcome::Streamed;
     passage.record.facts.http_status = StatusCode::OK.as_u16();
     headers.insert(CONTENT_TYPE, EVENTS);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
     let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
-    let error = Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now()));
-    let stopping = passage.standing.then(|| Box::pin(gate.lasting.stopping.clone().cancelled_owned()));
+    let Taken { current, gate } = taken;
+    let lasting = Arc::clone(&gate.lasting);
+    let ending = Ending {
+        due: Box::pin(ending(lasting, current.after(gate), passage.grounds, passage.standing)),
+        standing: passage.standing,
+        farewell: speaks.id().filter(|_| passage.standing).map(farewell),
+        error: Box::new(move |refusal: &Refusal| message(refusal, speaks.id(), correlation, time::now())),
+    };
     let timeouts = &gate.timeouts;
     let clocks = Clocks { keep_alive: timeouts.keep_alive, lifetime: timeouts.stream, idle: timeouts.stream_idle };
-    let mut response = Response::new(Body::events(Stream::new(events, error, clocks, stopping), passage.record));
+    let stream = Stream::new(events, ending, clocks);
+    let mut response = Response::new(Body::events(stream, passage.record));
     *response.headers_mut() = headers;
     response
 }
@@ -206,6 +223,14 @@ fn whole(mut passage: Passage, status: StatusCode, body: Bytes, headers: HeaderM
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// The result that ends a subscription (2026-07-28, subscriptions, "Graceful Closure").
+fn farewell(id: &Bytes) -> Bytes {
+    let id = std::str::from_utf8(id).unwrap_or("null");
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
+    ))
 }
 
 /// A refusal as a JSON-RPC error under `id`, as the caller wrote it.

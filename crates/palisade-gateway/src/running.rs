@@ -10,11 +10,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Origin, Source};
 use crate::current::Current;
 use crate::journal::{self, Journal};
 use crate::lasting::Lasting;
-use crate::snapshot::{Snapshot, Surroundings};
+use crate::reload::{self, Asker, Reloader};
+use crate::servers::Surroundings;
+use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport;
 use crate::upstream::Upstream;
@@ -28,13 +30,17 @@ pub struct Running {
     stop: CancellationToken,
     connections: TaskTracker,
     children: TaskTracker,
-    patience: Duration,
+    asker: Asker,
 }
 
 /// What a gateway needs beside its configuration.
 pub struct Start {
     /// The checked configuration.
     pub config: Config,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where it can be read again while the gateway runs.
+    pub source: Option<Source>,
     /// Where the journal is written.
     pub journal_dir: PathBuf,
     /// The palisade binary, which keeps child processes.
@@ -87,7 +93,6 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     if recovered.is_noteworthy() {
         tracing::warn!(?recovered, "the journal was not closed properly the last time");
     }
-    let patience = start.config.timeouts.shutdown;
     let children = TaskTracker::new();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
@@ -96,18 +101,23 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         in_process: start.in_process,
         tasks: children.clone(),
     };
-    let lasting = Arc::new(Lasting::new(journal, start.config.limits, stop.clone())?);
+    let lasting = Arc::new(Lasting::new(journal, start.config.limits, start.origin.digest.clone(), stop.clone())?);
     let most = lasting.descriptors.clients();
     if start.config.listen.max_connections > most {
         tracing::warn!(most, "listen.max_connections is more than the limit of open files leaves (ulimit -n)");
     }
-    let current = Current::new(Snapshot::build(start.config, &lasting, &around)?);
+    let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
     let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
     connections.spawn(transport::http::serve(listener, current.clone(), stop.clone(), connections.clone()));
     connections.spawn(sweep(current.clone(), stop.clone()));
+    let (asker, asked) = reload::asking();
+    if let Some(source) = start.source {
+        let reloader = Reloader { source, started: start.origin, current: current.clone(), around, asked };
+        connections.spawn(reloader.run(stop.clone()));
+    }
     lasting.set_ready(true);
-    Ok(Running { address, current, lasting, stop, connections, children, patience })
+    Ok(Running { address, current, lasting, stop, connections, children, asker })
 }
 
 impl Running {
@@ -116,13 +126,19 @@ impl Running {
         self.address
     }
 
+    /// A way to have the configuration read again.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
+    }
+
     /// Stops: not ready, no new connections, calls under way end, children end, the journal is flushed. Whatever is not
     /// done within `timeouts.shutdown` is cut.
     pub async fn stop(self) {
+        let patience = self.current.snapshot().timeouts.shutdown;
         self.lasting.set_ready(false);
         self.stop.cancel();
         self.connections.close();
-        if tokio::time::timeout(self.patience, self.connections.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
             tracing::warn!("some calls were cut at the end of timeouts.shutdown");
         }
         for server in self.current.snapshot().servers.values() {

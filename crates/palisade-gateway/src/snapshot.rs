@@ -1,12 +1,9 @@
 //! All that a call needs, built whole from a checked configuration, and immutable.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use palisade_guard::authenticate::{self, Key, Keys, Principal};
 use palisade_guard::edge;
 use palisade_guard::identify;
@@ -15,16 +12,12 @@ use palisade_guard::limit::{Admission, Limits};
 use palisade_guard::message::{self, Bounds};
 use palisade_guard::refusal::Refusal;
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
 
 use crate::aggregate::Aggregate;
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
-use crate::descriptors::Descriptors;
 use crate::lasting::Lasting;
 use crate::running::StartError;
-use crate::upstream::catalog::Catalog;
-use crate::upstream::http::{self, HttpUpstream};
-use crate::upstream::stdio::{self, CommandLine, InProcess, Launch, StdioUpstream};
+use crate::servers::{self, Servers, Surroundings};
 use crate::upstream::{Server, Upstream};
 
 /// Everything a call needs.
@@ -40,7 +33,7 @@ pub(crate) struct Snapshot {
     pub(crate) connections: Connections,
     /// Whether the status page is served.
     pub(crate) monitoring: bool,
-    pub(crate) servers: BTreeMap<Arc<str>, Arc<Server>>,
+    pub(crate) servers: Servers,
     pub(crate) aggregate: Aggregate,
     /// What was here before this configuration and will be after it.
     pub(crate) lasting: Arc<Lasting>,
@@ -69,50 +62,18 @@ impl Connections {
 /// Connections of one address, where the operator did not say.
 const OF_ONE: usize = 1000;
 
-/// What a snapshot needs beside the configuration.
-pub(crate) struct Surroundings {
-    /// The palisade binary, which keeps child processes.
-    pub(crate) keeper: PathBuf,
-    /// The environment that children may see a part of.
-    pub(crate) environment: Vec<(OsString, OsString)>,
-    /// Servers inside this process, by name.
-    pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
-    /// Where tasks that must end before the process are counted.
-    pub(crate) tasks: TaskTracker,
-}
-
-/// Names of the environment that every child may see; all others are the operator's to name.
-const INHERITED: [&str; 13] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "TERM",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "SSL_CERT_FILE",
-];
-
 impl Snapshot {
     /// Builds a snapshot whole, or not at all.
-    pub(crate) fn build(config: Config, lasting: &Arc<Lasting>, around: &Surroundings) -> Result<Self, StartError> {
-        let mut servers = BTreeMap::new();
-        for (name, serve) in &around.in_process {
-            let launch = Launch::InProcess(Arc::clone(serve));
-            let server = in_process(name, launch, &config, around);
-            servers.insert(Arc::clone(name), Arc::new(server));
-        }
-        for server in &config.servers {
-            servers.insert(
-                Arc::clone(&server.name),
-                Arc::new(build_server(server, &config, around, &lasting.descriptors)?),
-            );
-        }
+    ///
+    /// What is equal to a server of the snapshot `before` is taken over from it, with its connections, its children and
+    /// what is known of it.
+    pub(crate) fn build(
+        mut config: Config,
+        lasting: &Arc<Lasting>,
+        around: &Surroundings,
+        before: Option<&Self>,
+    ) -> Result<Self, StartError> {
+        let servers = servers::build(&mut config, around, &lasting.descriptors, before.map(|before| &before.servers))?;
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
             authenticate: match config.auth.mode {
@@ -199,92 +160,4 @@ fn message_config(limits: &checked::MessageLimits) -> message::Config {
             ToolNames::Strict => message::ToolNames::Strict,
         },
     }
-}
-
-fn in_process(name: &Arc<str>, launch: Launch, config: &Config, around: &Surroundings) -> Server {
-    let settings = stdio::Settings {
-        name: Arc::clone(name),
-        launch,
-        answer_timeout: std::time::Duration::from_mins(5),
-        answer_bytes: config.message.answer,
-        max_sessions: 1024,
-        session_idle: config.timeouts.session,
-    };
-    Server {
-        name: Arc::clone(name),
-        lists: identify::IpLists::default(),
-        extra_methods: Box::default(),
-        upstream: Upstream::Stdio(Arc::new(StdioUpstream::new(settings, around.tasks.clone()))),
-        catalog: Catalog::default(),
-    }
-}
-
-fn build_server(
-    server: &checked::Server,
-    config: &Config,
-    around: &Surroundings,
-    descriptors: &Arc<Descriptors>,
-) -> Result<Server, StartError> {
-    let upstream = match &server.upstream {
-        checked::Upstream::Http { url, headers, ca_file } => {
-            let failed = |error: &dyn std::fmt::Display| StartError::Server(server.name.to_string(), error.to_string());
-            let own = headers.iter().map(|(name, value)| {
-                let mut value = HeaderValue::from_str(value.reveal()).map_err(|error| failed(&error))?;
-                value.set_sensitive(true);
-                Ok((name.clone(), value))
-            });
-            let settings = http::Settings {
-                name: Arc::clone(&server.name),
-                url,
-                own: own.collect::<Result<_, StartError>>()?,
-                ca_file: ca_file.as_deref(),
-                answer_timeout: server.timeout,
-                answer_bytes: config.message.answer,
-                connect_timeout: config.timeouts.connect,
-                descriptors: Arc::clone(descriptors),
-            };
-            Upstream::Http(Box::new(HttpUpstream::new(settings).map_err(|error| failed(&error))?))
-        }
-        checked::Upstream::Stdio { command, env, inherit_env, working_dir } => {
-            let line = CommandLine {
-                keeper: around.keeper.clone(),
-                command: command.words().to_vec(),
-                environment: environment(env, inherit_env, &around.environment),
-                working_dir: working_dir.clone(),
-            };
-            line.must_exist().map_err(|error| StartError::Server(server.name.to_string(), error))?;
-            let settings = stdio::Settings {
-                name: Arc::clone(&server.name),
-                launch: Launch::Command(line),
-                answer_timeout: server.timeout,
-                answer_bytes: config.message.answer,
-                max_sessions: server.max_sessions,
-                session_idle: config.timeouts.session,
-            };
-            Upstream::Stdio(Arc::new(StdioUpstream::new(settings, around.tasks.clone())))
-        }
-    };
-    Ok(Server {
-        name: Arc::clone(&server.name),
-        lists: server.lists.clone(),
-        extra_methods: server.methods.clone().into_boxed_slice(),
-        upstream,
-        catalog: Catalog::default(),
-    })
-}
-
-/// A child's whole environment: a short list that programs need to run, what the operator lets through, what the
-/// operator sets. None of our own settings and secrets is on the list.
-fn environment(
-    set: &[(String, checked::Secret)],
-    inherited: &[String],
-    ours: &[(OsString, OsString)],
-) -> Vec<(OsString, OsString)> {
-    let passes = |name: &str| INHERITED.contains(&name) || inherited.iter().any(|inherited| inherited == name);
-    let mut environment: Vec<_> = ours.iter().filter(|(name, _)| name.to_str().is_some_and(passes)).cloned().collect();
-    for (name, value) in set {
-        environment.retain(|(present, _)| present != name.as_str());
-        environment.push((name.into(), value.reveal().into()));
-    }
-    environment
 }

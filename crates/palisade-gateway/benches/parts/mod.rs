@@ -6,7 +6,7 @@ mod upstream;
 use std::fs;
 
 use client::Client;
-use palisade_gateway::config::{self, Flags, Vars};
+use palisade_gateway::config::{self, Flags, Loaded, Vars};
 use palisade_gateway::{Running, Start, start};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -68,10 +68,19 @@ async fn gateway(folder: &TempDir, url: &str) -> Running {
     fs::write(&file, text).expect("a file");
     let vars = Vars::from([("API_KEY".to_owned(), client::KEY.into())]);
     let loaded = config::load(&Flags::default(), Some(&file), &vars, config::Start::File);
-    let config = loaded.unwrap_or_else(|faults| panic!("{}", config::report(&faults))).config;
+    let Loaded { config, origin, .. } = loaded.unwrap_or_else(|faults| panic!("{}", config::report(&faults)));
     let journal_dir = folder.path().join("journal");
     // There is no child to keep.
     let keeper = "palisade".into();
-    let started = start(Start { config, journal_dir, keeper, environment: Vec::new(), in_process: Vec::new() }).await;
+    let started = start(Start {
+        config,
+        origin,
+        source: None,
+        journal_dir,
+        keeper,
+        environment: Vec::new(),
+        in_process: Vec::new(),
+    })
+    .await;
     started.unwrap_or_else(|error| panic!("{error}"))
 }

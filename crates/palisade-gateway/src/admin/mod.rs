@@ -126,6 +126,7 @@ fn status(gate: &Snapshot) -> Value {
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
         "journal": gate.lasting.journal_status(),
         "servers": gate.server_states(),
+        "configuration": gate.lasting.loads.status(),
         "sessions": gate.session_counts(),
         "aggregate_sessions": gate.lasting.joined.len(),
     })

@@ -164,7 +164,8 @@ impl Joined {
             Arc::clone(slots.entry(Arc::clone(&server.name)).or_default())
         };
         let mut slot = slot.lock_owned().await;
-        if let Some(link) = slot.as_ref() {
+        // Another upstream under the same name, since a reload, knows nothing of it.
+        if let Some(link) = slot.as_ref().filter(|link| link.end.server.upstream.is(&server.upstream)) {
             return Ok(Arc::clone(link));
         }
         let (joined, visit, server) = (Arc::clone(self), visit.clone(), Arc::clone(server));

@@ -123,6 +123,7 @@ pub enum AuthMode {
 }
 
 /// What is known of one key.
+#[derive(Clone)]
 pub struct StaticKey {
     /// What its holder is called.
     pub name: Arc<str>,
@@ -216,6 +217,7 @@ pub struct Server {
 }
 
 /// How to reach a server.
+#[derive(PartialEq, Eq)]
 pub enum Upstream {
     /// Over Streamable HTTP.
     Http {

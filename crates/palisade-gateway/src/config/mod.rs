@@ -20,6 +20,7 @@ mod schema;
 mod secret;
 mod shape;
 mod show;
+mod source;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,6 +28,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use palisade_guard::authenticate::Keys;
 use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
@@ -39,6 +41,7 @@ pub use fault::{Fault, Place};
 pub use flags::{Flags, ServerFlag, Start};
 pub use schema::schema;
 pub use secret::{Command, Secret};
+pub use source::{Origin, Source};
 
 use check::{Check, keys};
 use fault::Faults;
@@ -49,6 +52,8 @@ use merge::Layered;
 pub struct Loaded {
     /// What the gateway is built from.
     pub config: Config,
+    /// Where it came from.
+    pub origin: Origin,
     lines: Vec<show::Line>,
 }
 
@@ -56,7 +61,11 @@ pub struct Loaded {
 pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Result<Loaded, Vec<Fault>> {
     let root = schema::value();
     let (mut layered, mut faults) = (Layered::default(), Faults::default());
-    let readable = file.is_none_or(|path| read(path, &root, &mut layered, &mut faults));
+    let mut digest = None;
+    let readable = file.is_none_or(|path| {
+        digest = read(path, &root, &mut layered, &mut faults);
+        digest.is_some()
+    });
     merge::over(&mut layered, vars, flags, start, &root, &mut faults);
     let notes = env::notes(vars, &mut faults);
     if !readable {
@@ -75,9 +84,11 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
         base: file.and_then(Path::parent).unwrap_or(Path::new("")),
         strict: raw.environment.is_strict(),
         key_variables: keys::variables(&raw).collect::<BTreeSet<_>>(),
+        files: file.map(Path::to_owned).into_iter().collect(),
         faults: &mut faults,
     };
     let config = check::config(&raw, notes, &mut check);
+    let files = std::mem::take(&mut check.files);
     if raw.environment.is_strict() {
         let facts = production::Facts { raw: &raw, config: &config, flags, vars };
         production::judge(&facts, &layered, &mut faults);
@@ -86,7 +97,8 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
         return Err(faults.into_sorted());
     }
     let lines = show::lines(&raw, &config.auth.keys, &layered, vars);
-    Ok(Loaded { config, lines })
+    let origin = Origin::new(digest, files, &lines);
+    Ok(Loaded { config, origin, lines })
 }
 
 /// Every effective value, where it came from, secrets masked.
@@ -99,8 +111,8 @@ pub fn report(faults: &[Fault]) -> String {
     faults.iter().map(Fault::to_string).map(|line| line + "\n").collect()
 }
 
-/// Reads the file into the layers; `false` when nothing of it can be used.
-fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &mut Faults) -> bool {
+/// Reads the file into the layers and says how its digest begins; `None` when nothing of it can be used.
+fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &mut Faults) -> Option<String> {
     let shown: Arc<str> = Arc::from(path.display().to_string());
     let mut text = Zeroizing::new(String::new());
     let outcome = fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
@@ -110,9 +122,16 @@ fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &m
         Ok(_) if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => {
             faults.add("", whole, format!("is larger than {LARGEST} bytes"), "name the right file");
         }
-        Ok(_) => return shape::read(&text, &shown, root, layered, faults),
+        Ok(_) if shape::read(&text, &shown, root, layered, faults) => return Some(digest(text.as_bytes())),
+        Ok(_) => {}
     }
-    false
+    None
+}
+
+/// Enough to tell two files apart, too little to guess a secret by.
+fn digest(bytes: &[u8]) -> String {
+    let start = Keys::digest(bytes);
+    start.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes of a configuration file.

@@ -17,8 +17,9 @@ use super::shape::join;
 /// One line: a setting, its value as it may be seen, its origin.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    setting: String,
-    value: String,
+    pub(super) setting: String,
+    pub(super) value: String,
+    pub(super) place: Place,
     origin: String,
 }
 
@@ -29,7 +30,8 @@ pub(super) fn lines(raw: &raw::File, keys: &[StaticKey], layered: &Layered, vars
         walk("", &tree, layered, &mut lines);
     }
     for key in keys {
-        lines.push(Line { setting: format!("key:{}", key.name), value: SET.to_owned(), origin: "a caller".to_owned() });
+        let setting = format!("key:{}", key.name);
+        lines.push(Line { setting, value: SET.to_owned(), place: Place::Default, origin: "a caller".to_owned() });
     }
     for row in TABLE {
         let (set, default) = match row.sets {
@@ -44,9 +46,10 @@ pub(super) fn lines(raw: &raw::File, keys: &[StaticKey], layered: &Layered, vars
             None if default.is_empty() => UNSET.to_owned(),
             None => quoted(default),
         };
-        let origin = if set.is_some() { Place::Env(row.name) } else { Place::Default };
+        let place = if set.is_some() { Place::Env(row.name) } else { Place::Default };
         let later = if matches!(row.sets, Sets::Later { .. }) { ", not used by this version" } else { "" };
-        lines.push(Line { setting: row.name.to_owned(), value, origin: format!("{origin}{later}") });
+        let origin = format!("{place}{later}");
+        lines.push(Line { setting: row.name.to_owned(), value, place, origin });
     }
     lines
 }
@@ -66,6 +69,7 @@ fn walk(setting: &str, value: &Value, layered: &Layered, lines: &mut Vec<Line>) 
         plain => lines.push(Line {
             setting: setting.to_owned(),
             value: if plain.is_null() { UNSET.to_owned() } else { written(plain) },
+            place: layered.place(setting),
             origin: layered.place(setting).to_string(),
         }),
     }

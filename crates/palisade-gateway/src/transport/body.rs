@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use palisade_guard::refusal::{Reason, Refusal};
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::sse::{Event, KEEP_ALIVE};
 use crate::record::OpenRecord;
@@ -31,15 +30,12 @@ enum Content {
 /// A stream of events on its way to a client.
 pub(crate) struct Stream {
     events: Pin<Box<dyn Events>>,
-    /// Makes the JSON-RPC error that ends a stream which broke.
-    error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
+    ending: Ending,
     tick: Pin<Box<Sleep>>,
     clocks: Clocks,
     opened: Instant,
     /// When the last event passed.
     heard: Instant,
-    /// Ends a stream that has no end of its own when the gateway stops.
-    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     ended: bool,
 }
 
@@ -52,6 +48,18 @@ pub(crate) struct Clocks {
     pub(crate) lifetime: Duration,
     /// Without an event, where none is owed.
     pub(crate) idle: Duration,
+}
+
+/// What ends a stream before its own end, and what it says then.
+pub(crate) struct Ending {
+    /// Done when it must end.
+    pub(crate) due: Pin<Box<dyn Future<Output = Refusal> + Send>>,
+    /// Whether it has no end of its own, and owes no answer.
+    pub(crate) standing: bool,
+    /// The last message of a standing stream, where the protocol has one.
+    pub(crate) farewell: Option<Bytes>,
+    /// Makes the JSON-RPC error that ends a stream which broke, or which must end and owes an answer.
+    pub(crate) error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
 }
 
 impl Body {
@@ -114,24 +122,19 @@ impl Drop for Body {
 }
 
 impl Stream {
-    /// A stream of `events`; `error` makes the message that ends it should it break.
-    pub(crate) fn new(
-        events: Box<dyn Events>,
-        error: Box<dyn Fn(&Refusal) -> Bytes + Send>,
-        clocks: Clocks,
-        stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    ) -> Self {
+    /// A stream of `events`.
+    pub(crate) fn new(events: Box<dyn Events>, ending: Ending, clocks: Clocks) -> Self {
         let opened = Instant::now();
         let tick = Box::pin(tokio::time::sleep_until(opened));
         let mut stream =
-            Self { events: Box::into_pin(events), error, tick, clocks, opened, heard: opened, stopping, ended: false };
+            Self { events: Box::into_pin(events), ending, tick, clocks, opened, heard: opened, ended: false };
         stream.wind(opened);
         stream
     }
 
     /// Whether it has no end of its own.
     const fn is_standing(&self) -> bool {
-        self.stopping.is_some()
+        self.ending.standing
     }
 
     /// When it ends, if nothing comes.
@@ -151,9 +154,8 @@ impl Stream {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(context).is_ready()) {
-            self.ended = true;
-            return Poll::Ready(None);
+        if let Poll::Ready(refusal) = self.ending.due.as_mut().poll(context) {
+            return Poll::Ready(self.must_end(&refusal, record));
         }
         let now = Instant::now();
         if now >= self.end() {
@@ -188,8 +190,7 @@ impl Stream {
     /// A stream that owes an answer ends with an error; any other just ends, and its client opens the next.
     fn out_of_time(&mut self, record: Option<&mut OpenRecord>) -> Poll<Option<Bytes>> {
         if self.is_standing() {
-            self.ended = true;
-            return Poll::Ready(None);
+            return Poll::Ready(self.leave());
         }
         Poll::Ready(Some(self.broken(&Refusal::new(Reason::Timeout).because("timeouts.stream is over"), record)))
     }
@@ -199,7 +200,25 @@ impl Stream {
         if let Some(record) = record {
             record.broke(refusal);
         }
-        written(&Event::message((self.error)(refusal)))
+        written(&Event::message((self.ending.error)(refusal)))
+    }
+
+    /// Ends because it must, not because it broke.
+    fn must_end(&mut self, refusal: &Refusal, record: Option<&mut OpenRecord>) -> Option<Bytes> {
+        if self.is_standing() {
+            return self.leave();
+        }
+        self.ended = true;
+        if let Some(record) = record {
+            record.cut(refusal);
+        }
+        Some(written(&Event::message((self.ending.error)(refusal))))
+    }
+
+    /// The last word of a standing stream, if the protocol has one.
+    fn leave(&mut self) -> Option<Bytes> {
+        self.ended = true;
+        self.ending.farewell.take().map(|farewell| written(&Event::message(farewell)))
     }
 }
 

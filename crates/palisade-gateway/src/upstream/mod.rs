@@ -17,6 +17,7 @@ use palisade_guard::message::{Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
 
+use crate::servers::Recipe;
 use crate::session::{Resumed, Session};
 use crate::transport::sse::Event;
 
@@ -100,8 +101,10 @@ pub(crate) fn unavailable(cause: impl std::fmt::Display) -> Refusal {
 
 /// One server behind the gateway.
 pub(crate) struct Server {
-    /// Its name in paths, records and sealed handles.
+    /// Its name in paths and records.
     pub(crate) name: Arc<str>,
+    /// What handles are sealed to: another upstream under the same name is another server to them.
+    pub(crate) seal: Arc<str>,
     /// Addresses that may call it.
     pub(crate) lists: palisade_guard::identify::IpLists,
     /// Methods beyond the specification that may pass.
@@ -109,13 +112,16 @@ pub(crate) struct Server {
     /// How it is reached.
     pub(crate) upstream: Upstream,
     /// What is known of its tools.
-    pub(crate) catalog: catalog::Catalog,
+    pub(crate) catalog: Arc<catalog::Catalog>,
+    /// What the upstream was made of.
+    pub(crate) recipe: Arc<Recipe>,
 }
 
 /// How a server is reached.
+#[derive(Clone)]
 pub(crate) enum Upstream {
     /// Streamable HTTP.
-    Http(Box<http::HttpUpstream>),
+    Http(Arc<http::HttpUpstream>),
     /// Child processes, or servers in this process, that speak lines.
     Stdio(Arc<stdio::StdioUpstream>),
 }
@@ -144,6 +150,15 @@ impl Upstream {
             Self::Stdio(upstream) => upstream.is_available(),
         };
         if available { "available" } else { "unavailable" }
+    }
+
+    /// Whether this is that very one, and not another like it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(one), Self::Http(other)) => Arc::ptr_eq(one, other),
+            (Self::Stdio(one), Self::Stdio(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 
     /// The word for catalogues.

@@ -85,6 +85,19 @@ pub fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal
     Ok(Principal { id: Arc::clone(&key.id), key: Some(Arc::clone(key)) })
 }
 
+/// The caller as another configuration knows it; `None` if there it is nobody. For streams that outlive the
+/// configuration they were opened under.
+pub fn again(config: &Config, caller: &Principal) -> Option<Principal> {
+    match (config, &caller.key) {
+        (Config::None, None) => Some(caller.clone()),
+        (Config::Keys(keys), Some(key)) => {
+            let key = keys.find_digest(&key.digest).filter(|now| now.id == key.id)?;
+            Some(Principal { id: Arc::clone(&key.id), key: Some(Arc::clone(key)) })
+        }
+        _ => None,
+    }
+}
+
 /// The one value of a header, as bytes: whatever is not ASCII is simply no key.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Refusal> {
     let mut values = headers.get_all(name).iter();

@@ -48,11 +48,15 @@ impl Keys {
 
     /// The key whose text this is. An unknown key costs the same work as a known one.
     pub fn find(&self, text: &[u8]) -> Option<&Arc<Key>> {
+        self.find_digest(&Self::digest(text))
+    }
+
+    /// The key with this digest.
+    pub(super) fn find_digest(&self, digest: &[u8; 32]) -> Option<&Arc<Key>> {
         const NOBODY: [u8; 32] = [0; 32];
-        let digest = Self::digest(text);
-        let found = self.by_digest.get(&digest);
+        let found = self.by_digest.get(digest);
         let expected = found.map_or(&NOBODY, |key| &key.digest);
-        found.filter(|_| bool::from(expected.ct_eq(&digest)))
+        found.filter(|_| bool::from(expected.ct_eq(digest)))
     }
 
     /// SHA-256 of a key's text.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Config, Key, Keys, caller};
+use super::{Config, Key, Keys, again, caller};
 use crate::identify::IpLists;
 use crate::refusal::Reason;
 
@@ -75,4 +75,23 @@ fn two_credentials_are_refused() {
     check(&[("authorization", &a), ("authorization", &a)], Err(Reason::CredentialMalformed));
     check(&[("authorization", &a), ("x-api-key", OTHER.as_bytes())], Err(Reason::CredentialMalformed));
     check(&[("x-api-key", &[b'k'; 5000])], Err(Reason::CredentialMalformed));
+}
+
+/// B2, I2: under another configuration a caller is who has the same key under the same name, and nobody else.
+#[test]
+fn a_caller_is_found_again() {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-api-key", HeaderValue::from_static(KEY));
+    let before = caller(&config(), &headers).unwrap();
+    let with = |name: &str, text: &str, limit| {
+        let digest = Keys::digest(text.as_bytes());
+        Config::Keys(Keys::new([Key { id: Arc::from(name), digest, servers: None, lists: IpLists::default(), limit }]))
+    };
+    let now = again(&with("key:a", KEY, Some(7)), &before).unwrap();
+    assert_eq!((&**now.id(), now.key().unwrap().limit), ("key:a", Some(7)), "as it is known now");
+    assert!(again(&with("key:a", OTHER, None), &before).is_none(), "another key under its name");
+    assert!(again(&with("key:c", KEY, None), &before).is_none(), "another name");
+    assert!(again(&Config::None, &before).is_none());
+    assert!(again(&Config::None, &Config::anonymous()).is_some());
+    assert!(again(&config(), &Config::anonymous()).is_none());
 }

@@ -28,7 +28,7 @@ pub(crate) fn demo(arguments: Box<Demo>) -> ExitCode {
     match config::load(&flags, None, &config::env::system(), Start::AdHoc) {
         Ok(loaded) => {
             let in_process = vec![(Arc::from("demo"), serve_one)];
-            serve::serve(Plan { loaded, in_process, greeting: true })
+            serve::serve(Plan { loaded, source: None, in_process, greeting: true })
         }
         Err(faults) => say::faults(&faults),
     }

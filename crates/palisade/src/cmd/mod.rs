@@ -7,3 +7,4 @@ pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod run;
 mod serve;
+mod signals;

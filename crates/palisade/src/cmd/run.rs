@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use palisade_gateway::config::{self, Command, Secret, ServerFlag, Start};
+use palisade_gateway::config::{self, Command, Secret, ServerFlag, Source, Start};
 
 use super::serve::{self, Plan};
 use crate::cli::Run;
@@ -27,8 +27,13 @@ pub(crate) fn run(arguments: Box<Run>) -> ExitCode {
     flags.servers.extend(server.map(|server| ("server".to_owned(), server)));
     flags.server_env = environment;
     let start = if ad_hoc { Start::AdHoc } else { Start::File };
-    match config::load(&flags, file.as_deref(), &config::env::system(), start) {
-        Ok(loaded) => serve::serve(Plan { loaded, in_process: Vec::new(), greeting: ad_hoc }),
+    let vars = config::env::system();
+    match config::load(&flags, file.as_deref(), &vars, start) {
+        Ok(loaded) => {
+            let reads = file.filter(|_| !ad_hoc);
+            let source = reads.map(|file| Source { flags, file, vars, made: None });
+            serve::serve(Plan { loaded, source, in_process: Vec::new(), greeting: ad_hoc })
+        }
         Err(faults) => say::faults(&faults),
     }
 }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use palisade_gateway::config::{AuthMode, Config, Environment, Flags, Format, Loaded, Secret, StaticKey};
+use palisade_gateway::config::{AuthMode, Config, Environment, Flags, Format, Loaded, Secret, Source, StaticKey};
 use palisade_gateway::{InProcess, StartError, start};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::Signals;
 use crate::cli::Settings;
 use crate::{logs, say};
 
@@ -19,6 +19,8 @@ use crate::{logs, say};
 pub(crate) struct Plan {
     /// The configuration.
     pub(crate) loaded: Loaded,
+    /// Where the configuration can be read again.
+    pub(crate) source: Option<Source>,
     /// Servers inside this process.
     pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
     /// Whether to tell a person at the terminal how to connect.
@@ -44,14 +46,19 @@ pub(crate) fn flags(settings: Settings) -> Flags {
 
 /// Serves until it is told to stop.
 pub(crate) fn serve(plan: Plan) -> ExitCode {
-    let mut config = plan.loaded.config;
+    let Loaded { mut config, origin, .. } = plan.loaded;
+    let mut source = plan.source;
     logs::begin(config.log);
     for note in &config.notes {
         tracing::warn!("{note}");
     }
     let key = config.auth.wants_a_key().then(make_key);
     if let Some(key) = &key {
-        config.auth.keys.push(key_of(key));
+        let key = key_of(key);
+        if let Some(source) = &mut source {
+            source.made = Some(key.clone());
+        }
+        config.auth.keys.push(key);
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -73,8 +80,15 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
         development: config.environment == Environment::Development,
     });
     runtime.block_on(async move {
+        // Before anybody is told that it is ready: a signal that comes at once must find its handler.
+        let Ok(mut signals) = Signals::new(source.is_some()) else {
+            say::err("fault: signals cannot be handled here");
+            return ExitCode::FAILURE;
+        };
         let start_with = palisade_gateway::Start {
             config,
+            origin,
+            source,
             journal_dir,
             keeper,
             environment: std::env::vars_os().collect(),
@@ -88,12 +102,12 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
         if let Some(greeting) = greeting {
             greeting.print(running.address());
         }
-        wait_for_signal().await;
+        signals.until_stop(&running.asker()).await;
         tracing::info!("stopping");
         tokio::select! {
             () = running.stop() => ExitCode::SUCCESS,
             // A second signal means now.
-            () = wait_for_signal() => ExitCode::FAILURE,
+            () = signals.stop() => ExitCode::FAILURE,
         }
     })
 }
@@ -205,15 +219,3 @@ fn journal_dir(config: &Config) -> std::io::Result<PathBuf> {
 
 /// Journals of gateways that run at once without a configured folder.
 const JOURNALS: u32 = 64;
-
-async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the default holds: a signal ends the process.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::gate::{Gate, KEY, OTHER, palisade, signal, until};
 
 /// Ignores SIGTERM and the end of stdin, and leaves a daemon and a child of its own behind.
-const STUBBORN: &str = r#"
+pub(crate) const STUBBORN: &str = r#"
 import os, signal, subprocess, sys, json, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 subprocess.Popen(["sleep", "4711"], start_new_session=True)

@@ -24,5 +24,6 @@ mod many_servers;
 mod pages;
 mod production;
 mod real_clients;
+mod reload;
 mod streams;
 mod upstream;

@@ -205,6 +205,7 @@ fn split_name(item: &str) -> (Option<&str>, &str) {
 /// `--api-key-file`: one `NAME KEY` or `KEY` on each line.
 fn key_file(path: &Path, check: &mut Check<'_>, ring: &mut Ring) {
     const FLAG: Place = Place::Flag("--api-key-file");
+    check.files.push(path.to_owned());
     let text = match private_file(path) {
         Ok(text) => text,
         Err((problem, cure)) => {
@@ -246,6 +247,7 @@ pub(super) fn from_env(at: &str, name: &str, check: &mut Check<'_>) -> Option<Se
 
 /// The secret in a file, without the line end after it.
 pub(super) fn from_file(at: &str, path: &Path, check: &mut Check<'_>) -> Option<Secret> {
+    check.files.push(path.to_owned());
     match private_file(path) {
         Ok(text) if text.reveal().trim().is_empty() => {
             check.fault(at, format!("{} is empty", path.display()), "write the secret into it");

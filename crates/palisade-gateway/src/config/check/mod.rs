@@ -32,6 +32,8 @@ pub(super) struct Check<'a> {
     pub(super) strict: bool,
     /// Variables that hold keys and upstream credentials.
     pub(super) key_variables: BTreeSet<&'a str>,
+    /// Every file read so far.
+    pub(super) files: Vec<PathBuf>,
     pub(super) faults: &'a mut Faults,
 }
 

@@ -80,6 +80,7 @@ fn http(setting: &str, raw: &raw::Server, url: &Url, check: &mut Check<'_>) -> U
     let ca_file = raw.ca_file.as_deref().map(|path| {
         let at = format!("{setting}.ca_file");
         let path = check.path(&at, path);
+        check.files.push(path.clone());
         if !path.is_file() {
             check.fault(&at, format!("{} is not a file", path.display()), "name a file of PEM certificates");
         }
