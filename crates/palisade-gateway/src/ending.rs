@@ -68,9 +68,9 @@ pub(crate) async fn ending(
     let stopped = async {
         // A stream without an end of its own ends at once; one that owes an answer has until calls are cut.
         if standing {
-            lasting.stopping.cancelled().await
+            lasting.stopping.cancelled().await;
         } else {
-            lasting.cut.cancelled().await
+            lasting.cut.cancelled().await;
         }
         Refusal::new(Reason::NoCapacity).says("the gateway is stopping: call again").because("the order to stop")
     };

@@ -111,9 +111,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
     connections.spawn(transport::http::serve(listener, current.clone(), stop.clone(), connections.clone()));
     connections.spawn(sweep(current.clone(), stop.clone()));
-    let (asker, asked) = reload::asking();
+    let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
-        let reloader = Reloader { source, started: start.origin, current: current.clone(), around, asked };
+        let reloader = Reloader { source, started: start.origin, current: current.clone(), around, questions };
         connections.spawn(reloader.run(stop.clone()));
     }
     lasting.set_ready(true);

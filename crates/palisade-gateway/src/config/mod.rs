@@ -130,8 +130,8 @@ fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &m
 
 /// Enough to tell two files apart, too little to guess a secret by.
 fn digest(bytes: &[u8]) -> String {
-    let start = Keys::digest(bytes);
-    start.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = Keys::digest(bytes).first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 /// Bytes of a configuration file.

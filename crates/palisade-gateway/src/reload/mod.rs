@@ -66,7 +66,7 @@ pub(crate) struct Reloader {
     pub(crate) started: Origin,
     pub(crate) current: Current,
     pub(crate) around: Surroundings,
-    pub(crate) asked: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    pub(crate) questions: mpsc::Receiver<oneshot::Sender<Outcome>>,
 }
 
 impl Reloader {
@@ -79,9 +79,9 @@ impl Reloader {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = watch.changed() => {}
-                Some(one) = self.asked.recv() => asking.push(one),
+                Some(one) = self.questions.recv() => asking.push(one),
             }
-            while let Ok(one) = self.asked.try_recv() {
+            while let Ok(one) = self.questions.try_recv() {
                 asking.push(one);
             }
             // Looked at before it is read: what is written meanwhile is a change of its own.

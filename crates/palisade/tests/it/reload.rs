@@ -157,7 +157,7 @@ fn a_good_file_is_taken_over_and_a_bad_one_is_not() {
         (&settings(ONE, &[("one", "command = [\"no-such-program\"]")], ""), "no-such-program"),
         (&good.replace("127.0.0.1:0", "127.0.0.1:1"), "listen.address"),
         (&good.replace("DIR/audit", "DIR/elsewhere"), "restart"),
-        (&good[..good.len() / 2], "palisade.toml"),
+        (&good[..good.find(OTHER).unwrap() + 9], "palisade.toml"),
         ("", "servers"),
     ] {
         gate.replace(bad);
@@ -182,7 +182,8 @@ fn every_way_to_change_a_file_is_seen() {
     let text = |keys| settings(keys, &[("one", &server[0].1)], "");
     let gate = Gate::configured(&text(ONE));
     let whole = text(BOTH).replace("DIR", &gate.dir.path().display().to_string());
-    let (half, other_half) = whole.split_at(whole.len() / 2);
+    // In the middle of a key.
+    let (half, other_half) = whole.split_at(whole.find(OTHER).unwrap() + 9);
     let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(gate.file()).unwrap();
     file.write_all(half.as_bytes()).unwrap();
     gate.until_faults();
