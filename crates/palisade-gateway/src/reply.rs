@@ -257,11 +257,15 @@ fn data(refusal: &Refusal, correlation: CorrelationId, now: Moment) -> Value {
         details.insert((*name).into(), value(detail));
     }
     let mut data = Map::new();
-    if refusal.reason() == Reason::UnsupportedRevision {
-        // Where the specification wants them (2026-07-28, UnsupportedProtocolVersionError).
-        for name in ["supported", "requested"] {
-            data.extend(details.get(name).map(|value| (name.to_owned(), value.clone())));
-        }
+    // Where the specification wants them (2026-07-28: UnsupportedProtocolVersionError, resources, basic "Error Codes").
+    for name in ["supported", "requested", "uri"] {
+        data.extend(details.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    if refusal.reason() == Reason::CapabilityMissing {
+        let extensions = details.get("extensions").and_then(Value::as_array).into_iter().flatten();
+        let extensions = extensions.filter_map(Value::as_str).map(|name| (name.to_owned(), json!({})));
+        let extensions: Map<_, _> = extensions.collect();
+        data.insert("requiredCapabilities".into(), json!({"extensions": extensions}));
     }
     data.insert("code".into(), code.into());
     data.insert("name".into(), name.into());

@@ -175,6 +175,8 @@ reasons! {
     HeaderMismatch:         InvalidArgs,          -32020,  400, 400, 400, Some(InputValidation), "a request header disagrees with the body";
     /// A protocol revision nobody here speaks.
     UnsupportedRevision:    InvalidArgs,          -32022,  400, 400, 400, None,                  "this protocol revision is not supported";
+    /// The client has not declared what this call needs.
+    CapabilityMissing:      InvalidArgs,          -32021,  400, 400, 400, None,                  "the client has not declared a capability that this call needs";
     /// The revision has no such method, or it may not pass.
     UnknownMethod:          NoHandler,            -32601,  404, 200, 404, Some(InputValidation), "no such method";
     /// No such path.

@@ -5,15 +5,15 @@
 //!    that asked, under its own id.
 //! 2. A resource that changed is named as its list names it. A task has the id that the caller knows.
 //! 3. The id of an event says which server it is of, so that a broken stream can be resumed.
-//! 4. A modern caller of a legacy server hears its answer and its progress, and nothing else; that it left is told to
-//!    the server.
+//! 4. A modern caller of a legacy server hears its answer, with what 2026-07-28 demands of one, and its progress, and
+//!    nothing else; that it left is told to the server.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use palisade_guard::message::{Envelope, Message, Shape};
+use palisade_guard::message::{Envelope, Message, Shape, json};
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::joined::{Asked, Joined, Link, UNDER_WAY};
@@ -31,6 +31,31 @@ pub(super) struct PutBack {
     pub(super) number: u64,
     pub(super) id: Bytes,
     pub(super) token: Option<Bytes>,
+    /// Whether its result says how long it may be kept.
+    pub(super) cached: bool,
+}
+
+impl PutBack {
+    /// A legacy response as one of 2026-07-28: what that revision demands is added, nothing is taken away.
+    fn places(&self, bytes: &Bytes, id: std::ops::Range<usize>) -> Vec<(std::ops::Range<usize>, String)> {
+        let mut places = vec![(id, String::from_utf8_lossy(&self.id).into_owned())];
+        let find = |path: &[&str]| json::find(bytes, 0..bytes.len(), path);
+        if let Some((result, json::Kind::Object)) = find(&["result"])
+            && find(&["result", "resultType"]).is_none()
+        {
+            let inside = bytes.get(result.start + 1..result.end - 1).unwrap_or_default();
+            let comma = if inside.trim_ascii().is_empty() { "" } else { "," };
+            let kept = if self.cached { r#","ttlMs":0,"cacheScope":"private""# } else { "" };
+            places.push((result.start + 1..result.start + 1, format!(r#""resultType":"complete"{kept}{comma}"#)));
+        }
+        if let Some((code, _)) = find(&["error", "code"])
+            && bytes.get(code.clone()) == Some(b"-32002")
+        {
+            // A resource that is not there has another code now (2026-07-28, basic, "Error Codes").
+            places.push((code, "-32602".to_owned()));
+        }
+        places
+    }
 }
 
 /// Brings what one server says to one caller.
@@ -129,7 +154,7 @@ impl Home {
         if let Some(put_back) = &self.put_back
             && let Ok(Envelope { shape: Shape::Response { id: Some(id), .. }, .. }) = judge::read(bytes.clone())
         {
-            places.push((id, String::from_utf8_lossy(&put_back.id).into_owned()));
+            places.extend(put_back.places(bytes, id));
         }
         replace(bytes, places)
     }
@@ -173,7 +198,7 @@ impl Home {
         match method {
             "notifications/resources/updated" => {
                 let (span, _) = envelope.param(&["uri"])?;
-                let uri = palisade_guard::message::json::text_of(bytes.get(span.clone())?);
+                let uri = json::text_of(bytes.get(span.clone())?);
                 let place = self.visit.servers.iter().position(|server| server.name == self.server.name)?;
                 places.push((span, quoted(&self.visit.names(Kind::Resources).shown(place, &uri))));
             }

@@ -129,7 +129,7 @@ async fn meant(visit: &Visit, message: &Message) -> Result<Meant, Refusal> {
     let target = message.target().map(AsRef::as_ref).unwrap_or_default();
     let kind = match message.method().map(|method| method.target) {
         Some(Target::Task) => {
-            let (server, name) = tasks::opened(visit, target)?;
+            let (server, name) = tasks::asked(visit, message, target)?;
             return Ok(Meant { server, name });
         }
         Some(Target::Tool) => Kind::Tools,
@@ -144,7 +144,7 @@ async fn meant(visit: &Visit, message: &Message) -> Result<Meant, Refusal> {
     let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
     let readings = from_each(visit.patience(), &visit.servers, read);
     drop(readings.await);
-    found(visit, kind, target)?.ok_or_else(|| unknown(kind))
+    found(visit, kind, target)?.ok_or_else(|| unknown(kind, target))
 }
 
 /// What a name addresses now; `None` for nothing that is known.
@@ -160,16 +160,19 @@ fn found(visit: &Visit, kind: Kind, target: &str) -> Result<Option<Meant>, Refus
             let servers: Vec<_> = servers.map(|server| server.name.as_ref()).collect();
             let mark = if kind == Kind::Resources { '+' } else { '.' };
             let words = format!("several servers offer this: say which with its name and \"{mark}\" in front");
-            Err(unknown(kind).says(words).with("servers", Detail::Text(servers.join(", ").into())))
+            Err(unknown(kind, target).says(words).with("servers", Detail::Text(servers.join(", ").into())))
         }
     }
 }
 
-fn unknown(kind: Kind) -> Refusal {
+fn unknown(kind: Kind, target: &str) -> Refusal {
     match kind {
         Kind::Tools => Refusal::new(Reason::UnknownTool).at("/params/name"),
         Kind::Prompts => Refusal::new(Reason::InvalidParams).says("unknown prompt"),
-        Kind::Resources | Kind::Templates => Refusal::new(Reason::InvalidParams).says("unknown resource"),
+        Kind::Resources | Kind::Templates => {
+            let uri = Detail::Text(target.to_owned().into());
+            Refusal::new(Reason::InvalidParams).says("no server lists this resource").with("uri", uri)
+        }
     }
 }
 
@@ -190,7 +193,8 @@ fn written(message: &Message, way: &Way, path: &[&str], name: &str) -> (Bytes, O
         let meta = if token.is_some() { format!(r#"{{"progressToken":{number}}}"#) } else { "{}".to_owned() };
         places.extend(message.param(&["_meta"]).map(|(span, _)| (span, meta)));
         places.extend(message.id_span().map(|span| (span.clone(), number.to_string())));
-        put_back = Some(PutBack { number, id: message.id().unwrap_or_default(), token });
+        put_back =
+            Some(PutBack { number, id: message.id().unwrap_or_default(), token, cached: message.is("resources/read") });
     }
     (replace(message.bytes(), places), put_back)
 }

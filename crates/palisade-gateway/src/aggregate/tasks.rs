@@ -2,15 +2,18 @@
 //! finds its way home, and nobody else's does.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use palisade_guard::message::Message;
 use palisade_guard::message::json::{self, Kind};
-use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::refusal::{Detail, Reason, Refusal};
 
 use super::visit::Visit;
 use crate::splice::quoted;
 use crate::upstream::Server;
 
+const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 
 /// Where messages of servers name a task (2025-11-25, tasks; the tasks extension).
@@ -45,8 +48,21 @@ pub(super) fn seal(visit: &Visit, server: &Server, id: &str) -> Option<String> {
     visit.gate.lasting.sealer.seal([0; 12], plain.as_bytes(), &[visit.principal.id(), "task"])
 }
 
+/// The same for a request about it. One that is not known and whose client has not declared tasks hears of the latter.
+pub(super) fn asked(visit: &Visit, message: &Message, sealed: &str) -> Result<(Arc<Server>, String), Refusal> {
+    let capabilities = message.param(&["_meta", "io.modelcontextprotocol/clientCapabilities"]);
+    let declared =
+        capabilities.is_some_and(|(span, _)| json::find(message.bytes(), span, &["extensions", EXTENSION]).is_some());
+    match opened(visit, sealed) {
+        Err(_) if message.revision().is_modern() && !declared => {
+            Err(Refusal::new(Reason::CapabilityMissing).with("extensions", Detail::List(vec![EXTENSION])))
+        }
+        found => found,
+    }
+}
+
 /// The server that has a task, and the task's id there. Somebody else's is as unknown as one that never was.
-pub(super) fn opened(visit: &Visit, sealed: &str) -> Result<(std::sync::Arc<Server>, String), Refusal> {
+pub(super) fn opened(visit: &Visit, sealed: &str) -> Result<(Arc<Server>, String), Refusal> {
     let plain = visit.gate.lasting.sealer.open(sealed.as_bytes(), &[visit.principal.id(), "task"]);
     let plain = plain.and_then(|plain| String::from_utf8(plain).ok());
     let found = plain.as_deref().and_then(|plain| plain.split_once(' '));

@@ -28,10 +28,27 @@ fn a_stdio_server_is_clean_through_the_gateway() {
     through(Setup::run().command(&[fixture.to_str().unwrap(), "--stdio"]), &[]);
 }
 
+/// A1, A3: through the aggregate the fixture is clean too; beside it stands another server. Compared check by check it
+/// differs where the gateway is the one that answers: a list needs no stream.
+#[test]
+fn nothing_regresses_through_the_aggregate() {
+    let mut fixture = Command::new(built("palisade-fixture"));
+    fixture.args(["--listen", "127.0.0.1:0"]);
+    let fixture = Process::start(fixture);
+    let url = fixture.wait_for("listening on ");
+    let second = built("palisade-demo");
+    let servers = format!("[servers.demo]\ncommand = [{second:?}, \"--stdio\"]\n[servers.fixture]\nurl = {url:?}\n");
+    through_servers(Setup::run(), &servers, &[]);
+}
+
 /// The suite through a gateway, in every revision and with the tasks extension.
 fn through(setup: Setup, arguments: &[&str]) {
+    through_servers(setup, "", arguments);
+}
+
+fn through_servers(setup: Setup, servers: &str, arguments: &[&str]) {
     // The suite calls often from one address: what is tested here is the protocol, not the limits.
-    let gateway = setup.config(WIDE).start();
+    let gateway = setup.config(format!("{WIDE}{servers}")).start();
     let key = format!("Authorization: Bearer {}", Gateway::KEY);
     suite(&[&[gateway.mcp().as_str(), "-H", &key, "--ext"], arguments].concat());
     gateway.stop();

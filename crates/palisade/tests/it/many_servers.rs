@@ -34,6 +34,28 @@ fn every_client_reaches_every_server() {
     all_recorded(&gateway.stop(), &reports);
 }
 
+/// A3: the same eight servers through `/mcp`: every client, in each era it speaks, lists all their tools and calls each.
+#[test]
+fn every_client_reaches_every_server_through_the_aggregate() {
+    let world = World::new();
+    let gateway = Setup::run().config(format!("{}[aggregate]\ntimeout = \"60s\"\n", world.config())).start();
+    let visits = world.visits();
+    let wanted: usize = visits.iter().map(|visit| visit.tools).sum();
+    let mut reports = Vec::new();
+    for client in [&Client::LEGACY[..], &Client::MODERN, &Client::AUTO].concat() {
+        let calls = visits.iter().fold(Plan::to(&gateway), |plan, visit| plan.call(visit.call, &visit.arguments));
+        let report = calls.call("time.get_current_time", &json!({"timezone": "UTC"})).visit(client);
+        report.must_succeed();
+        assert_eq!(report.tools.as_ref().unwrap().len(), wanted, "{client:?}: {:?}", report.tools);
+        for (visit, step) in visits.iter().zip(&report.steps) {
+            assert!(step.to_string().contains(visit.answer), "{client:?} at {}: {step}", visit.server);
+        }
+        assert!(report.steps[visits.len()].to_string().contains("UTC"), "{client:?}");
+        reports.push(report);
+    }
+    all_recorded(&gateway.stop(), &reports);
+}
+
 /// Every client at one server: the legacy ones one after another, then the modern ones.
 fn reach(gateway: &Gateway, visit: Visit) -> Vec<Report> {
     let modern: &[Client] = if visit.modern { &Client::MODERN } else { &[] };
