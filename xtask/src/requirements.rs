@@ -19,7 +19,7 @@ pub(crate) fn since(id: &str) -> Option<Since> {
 /// Id, what it asks for, whether this version claims it.
 pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("A1", "MCP over Streamable HTTP in every live revision", Now),
-    ("A2", "MCP over stdio in front", Later),
+    ("A2", "MCP over stdio in front", Now),
     ("A3", "upstreams: child processes and Streamable HTTP servers", Now),
     ("A4", "TLS on the listener", Later),
     ("A5", "CORS and origins", Now),

@@ -17,10 +17,11 @@ use crate::passage::Passage;
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
 use crate::transport::collect::{Broken, collect};
+use crate::transport::http::Content;
 use crate::upstream::{Server, Upstream};
 
 /// A body of another type is refused: a page can send `text/plain` anywhere without asking (CVE-2026-33252).
-pub(crate) fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
+fn must_be_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let media = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim();
@@ -76,8 +77,24 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     })
 }
 
+/// The messages of a body and its length: read within the bounds, unless they came as a line, which was read already.
+pub(crate) async fn messages(
+    gate: &Snapshot,
+    body: Content,
+    headers: &HeaderMap,
+) -> Result<(usize, Result<Messages, Refusal>), Refusal> {
+    let body = match body {
+        Content::Wire(body) => body,
+        Content::Line(bytes, read) => return Ok((bytes, read)),
+        Content::Nothing => return Ok((0, message::read(&gate.message, Bytes::new()))),
+    };
+    must_be_json(headers)?;
+    let bytes = read(gate, body, headers).await?;
+    Ok((bytes.len(), message::read(&gate.message, bytes)))
+}
+
 /// The whole body, counted as it is read.
-pub(crate) async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -> Result<Bytes, Refusal> {
+async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -> Result<Bytes, Refusal> {
     let limit = gate.body_bytes;
     let announced =
         headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -124,12 +141,9 @@ pub(crate) fn without_body(method: &Method, headers: &HeaderMap, session: Option
 }
 
 /// Finds the id of a request that is refused before it is judged, so that its client can match the refusal.
-pub(crate) async fn learn_id(gate: &Snapshot, passage: &mut Passage, head: &request::Parts, body: Incoming) {
-    if head.method != Method::POST || must_be_json(&head.headers).is_err() {
-        return;
-    }
-    if let Ok(bytes) = read(gate, body, &head.headers).await
-        && let Ok(Messages::One(envelope)) = message::read(&gate.message, bytes)
+pub(crate) async fn learn_id(gate: &Snapshot, passage: &mut Passage, head: &request::Parts, body: Content) {
+    if head.method == Method::POST
+        && let Ok((_, Ok(Messages::One(envelope)))) = messages(gate, body, &head.headers).await
     {
         passage.answer_under(&envelope);
     }

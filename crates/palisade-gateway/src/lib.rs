@@ -31,6 +31,6 @@ mod upstream;
 
 pub use random::new_key;
 pub use reload::{Asker, Outcome};
-pub use running::{Running, Start, StartError, start};
+pub use running::{Running, Start, StartError, serve_stdio, start};
 pub use time::now;
 pub use upstream::stdio::{InProcess, keeper};

@@ -38,6 +38,8 @@ pub(crate) struct Passage {
     pub(crate) origin: Option<AllowedOrigin>,
     /// Whether the client is connected by TLS.
     pub(crate) secure: bool,
+    /// Whether the client is the process that started us: there are no headers of its own.
+    pub(crate) local: bool,
     /// What is left of the caller's limit.
     pub(crate) admission: Option<Admission>,
     /// The server that it was for.
@@ -96,7 +98,7 @@ impl Passage {
         let lasting = &gate.lasting;
         let correlation = CorrelationId::new(lasting.correlation_prefix, lasting.next_arrival());
         let mut facts = Record::new(correlation, now);
-        facts.peer = Some(arrival.peer.ip().to_canonical());
+        facts.peer = arrival.peer.map(|peer| peer.ip().to_canonical());
         facts.set_http(&arrival.head.method, &arrival.head.uri);
         if let Some(theirs) = arrival.head.headers.get(&CORRELATION).and_then(|value| value.to_str().ok()) {
             facts.set_callers_correlation(theirs);
@@ -107,6 +109,7 @@ impl Passage {
             speaks: Speaks::Rest,
             origin: None,
             secure: false,
+            local: arrival.peer.is_none(),
             admission: None,
             reached: None,
             grounds: None,

@@ -29,7 +29,7 @@ use crate::route::{self, Route};
 use crate::session::{self, Resumed};
 use crate::snapshot::Snapshot;
 use crate::transport::body::Body;
-use crate::transport::http::Arrival;
+use crate::transport::http::{Arrival, Content};
 use crate::upstream::catalog::Catalog;
 use crate::upstream::{Answered, Server};
 
@@ -55,13 +55,13 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
 
     // A probe asks for the address it was given, whatever names are served here; it hears one word. Like all that
     // arrives it is counted, for each costs a line in the journal, and nobody may fill a disk with them.
-    if matches!(route, Route::Health) {
+    if let (Route::Health, Some(peer)) = (&route, peer) {
         let socket = Subject::address(peer.ip());
         passage.fact("limit", gate.limits.arrive(&socket, passage.now.monotonic_ms))?;
         return passage.fact("route", admin::health(gate, &head));
     }
     // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.
-    let client = passage.fact("identify", client_address::client(&gate.identify, Some(peer), headers))?;
+    let client = passage.fact("identify", client_address::client(&gate.identify, peer, headers))?;
     passage.identified(&client);
     let address = Subject::address(client.address());
     passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
@@ -87,7 +87,9 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
         }
     };
     passage.authenticated(&caller);
-    place.is_known();
+    if let Some(place) = place {
+        place.is_known();
+    }
     // Ending a session is free: it gives back what others wait for.
     if head.method != Method::DELETE {
         passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {
@@ -173,7 +175,7 @@ async fn call(
     passage: &mut Passage,
     caller: &Caller<'_>,
     method: &Method,
-    body: hyper::body::Incoming,
+    body: Content,
 ) -> Result<Reply, Refusal> {
     passage.allow = "POST, GET, DELETE, OPTIONS";
     if let Door::One(server) = &caller.door {
@@ -185,10 +187,9 @@ async fn call(
 
     let message = match *method {
         Method::POST => {
-            passage.fact("parse", arrival::must_be_json(caller.headers))?;
-            let bytes = passage.fact("parse", arrival::read(gate, body, caller.headers).await)?;
-            passage.record.facts.bytes_in = bytes.len().try_into().unwrap_or(u64::MAX);
-            match passage.fact("parse", message::read(&gate.message, bytes))? {
+            let (bytes, read) = passage.fact("parse", arrival::messages(gate, body, caller.headers).await)?;
+            passage.record.facts.bytes_in = bytes.try_into().unwrap_or(u64::MAX);
+            match passage.fact("parse", read)? {
                 Messages::One(envelope) => envelope,
                 Messages::Batch(envelopes) => {
                     return Box::pin(batch::answer(gate, passage, caller, session, envelopes)).await;
@@ -255,13 +256,16 @@ pub(crate) async fn deed(
         passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name))?;
     passage.record.facts.rule = Some(permit.rule());
     let mirrors = match Catalog::tool_with_mirrors(&call) {
+        // Nothing is repeated in headers where there are none.
+        Some(_) if passage.local => Arc::default(),
         Some(tool) => {
             let mirrors = Box::pin(server.catalog.mirrors_of(server, tool, headers)).await;
             passage.fact("validate", mirrors)?
         }
         None => Arc::default(),
     };
-    let vetted = passage.fact("validate", validate::call(&mirrors, Some(headers), permit, call))?;
+    let vetted =
+        passage.fact("validate", validate::call(&mirrors, (!passage.local).then_some(headers), permit, call))?;
 
     // The deed. From here the upstream may have acted, so the intent is written down first.
     if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {

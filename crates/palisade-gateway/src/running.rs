@@ -19,6 +19,7 @@ use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport;
+use crate::transport::stdio::pipes;
 use crate::upstream::Upstream;
 use crate::upstream::stdio::InProcess;
 
@@ -62,6 +63,8 @@ pub enum StartError {
     Server(String, String),
     /// The cipher for handles is missing.
     NoCipher,
+    /// Standard input and output cannot be used.
+    Pipes(String),
 }
 
 impl std::fmt::Display for StartError {
@@ -70,6 +73,7 @@ impl std::fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "listen.address: cannot listen on {address}: {error}"),
             Self::Journal(error) => write!(f, "audit.dir: {error}"),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
+            Self::Pipes(error) => write!(f, "standard input and output: {error}"),
             Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
         }
     }
@@ -82,6 +86,42 @@ const SWEEP: Duration = Duration::from_secs(15);
 
 /// Opens the journal and the socket, and begins to serve.
 pub async fn start(start: Start) -> Result<Running, StartError> {
+    let address = start.config.listen.address;
+    let mut running = assemble(start)?;
+    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+    running.address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
+    let Running { current, stop, connections, .. } = &running;
+    connections.spawn(transport::http::serve(listener, current.clone(), stop.clone(), connections.clone()));
+    running.lasting.set_ready(true);
+    Ok(running)
+}
+
+/// Serves the client at standard input and output, with no socket, until it is done or `stop` says so.
+pub async fn serve_stdio(start: Start, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    let no_pipes = |error: std::io::Error| StartError::Pipes(error.to_string());
+    let input = pipes::input().map_err(no_pipes)?;
+    let (out, mut written) = pipes::output().map_err(no_pipes)?;
+    let running = assemble(start)?;
+    running.lasting.set_ready(true);
+    let stopping = CancellationToken::new();
+    let serving = transport::stdio::serve(running.current.clone(), input, out, stopping.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => {}
+        () = stop => {
+            stopping.cancel();
+            serving.await;
+        }
+    }
+    // The last answers, if somebody still reads.
+    let patience = running.current.snapshot().timeouts.shutdown;
+    drop(tokio::time::timeout(patience, written.recv()).await);
+    running.stop().await;
+    Ok(())
+}
+
+/// Opens the journal and builds everything, but no door.
+fn assemble(start: Start) -> Result<Running, StartError> {
     let address = start.config.listen.address;
     let settings = journal::Config {
         dir: start.journal_dir,
@@ -107,16 +147,12 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         tracing::warn!(most, "listen.max_connections is more than the limit of open files leaves (ulimit -n)");
     }
     let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
-    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
-    let address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
-    connections.spawn(transport::http::serve(listener, current.clone(), stop.clone(), connections.clone()));
     connections.spawn(sweep(current.clone(), stop.clone()));
     let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
         let reloader = Reloader { source, started: start.origin, current: current.clone(), around, questions };
         connections.spawn(reloader.run(stop.clone()));
     }
-    lasting.set_ready(true);
     Ok(Running { address, current, lasting, stop, connections, children, asker })
 }
 

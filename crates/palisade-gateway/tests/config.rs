@@ -719,7 +719,10 @@ fn variables_of_later_features_are_never_ignored_silently() {
         assert_eq!(told, format!("env AUTH_MODE: auth.mode: {want}\n"));
     }
     let told = Desk::new().var("MCP_SERVER_MODE", "stdio").faults(&development(""));
-    assert_eq!(told, "env MCP_SERVER_MODE: this version serves over HTTP only; set it to http or unset it\n");
+    assert_eq!(
+        told,
+        "env MCP_SERVER_MODE: this command serves over HTTP; use palisade stdio, or set it to http or unset it\n"
+    );
 }
 
 /// A13: every name of the requirements is in the table, and `config show` has a line for it.

@@ -20,6 +20,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  palisade run -- npx -y @modelcontextprotocol/server-everything\n  \
                             palisade run --url http://127.0.0.1:3000/mcp\n  palisade run --config palisade.toml")]
     Run(Box<Run>),
+    /// Guard servers for a desktop client that starts this command and speaks MCP by standard input and output
+    #[command(after_help = "Examples:\n  palisade stdio -- npx -y @modelcontextprotocol/server-everything\n  \
+                            palisade stdio --config /etc/palisade.toml")]
+    Stdio(Box<Stdio>),
     /// Guard the built-in demo servers: see in a minute what a gateway does
     Demo(Box<Demo>),
     /// Check, show or describe the configuration
@@ -50,6 +54,32 @@ pub(crate) struct Run {
     /// Settings that every way of running has
     #[command(flatten)]
     pub(crate) settings: Settings,
+    /// The command that starts the server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// `palisade stdio`
+#[derive(Debug, Args)]
+pub(crate) struct Stdio {
+    /// The configuration file; all in it that is about the network and who may call is put aside
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Guard the Streamable HTTP server at this address
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    pub(crate) url: Option<String>,
+    /// A variable of this environment that the server may see, or NAME=VALUE to set one; may be repeated
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) environment: Vec<String>,
+    /// The folder of the audit journal
+    #[arg(long, value_name = "DIR")]
+    pub(crate) audit_dir: Option<String>,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// pretty or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
     /// The command that starts the server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

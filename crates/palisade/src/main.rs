@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     }
     match Cli::parse().command {
         Command::Run(arguments) => cmd::run::run(arguments),
+        Command::Stdio(arguments) => cmd::stdio::stdio(*arguments),
         Command::Demo(arguments) => cmd::demo::demo(arguments),
         Command::Config(command) => cmd::config::config(command),
         Command::Keys(command) => cmd::keys::keys(&command),

@@ -34,7 +34,7 @@ fn does(row: &Row) -> String {
         Sets::Key(name) => format!("one key, whose holder is called `{name}`"),
         Sets::KeyHashes => "SHA-256 of keys, separated by commas".to_owned(),
         Sets::DisableAuth => "`true` is `auth.mode = \"none\"`; production refuses it".to_owned(),
-        Sets::ServerMode => "`http`; `stdio` is a fault in this version".to_owned(),
+        Sets::ServerMode => "`http`; `stdio` for `palisade stdio` alone".to_owned(),
         Sets::Later { lacks, .. } => format!("this version {lacks}"),
     }
 }

@@ -34,6 +34,8 @@ pub struct Flags {
     pub server_env: Vec<String>,
     /// Whether there are servers inside this process, so that none need be configured.
     pub in_process: bool,
+    /// `palisade stdio`: the process that starts us is the one client, and there is no network.
+    pub stdio: bool,
 }
 
 /// Without the values of `--env`.
@@ -47,7 +49,7 @@ impl fmt::Debug for Flags {
         shown.field("--allowed-host", &self.hosts).field("--allowed-origin", &self.origins);
         shown.field("--api-key-file", &self.api_key_file).field("--api-key", &self.api_key);
         shown.field("--env-keys", &self.env_keys).field("servers", &self.servers).field("--env", &variables);
-        shown.field("in_process", &self.in_process).finish_non_exhaustive()
+        shown.field("in_process", &self.in_process).field("stdio", &self.stdio).finish_non_exhaustive()
     }
 }
 

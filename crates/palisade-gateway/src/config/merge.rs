@@ -82,7 +82,7 @@ pub(super) fn over(
     root: &Schema,
     faults: &mut Faults,
 ) {
-    environment(layered, vars, root, faults);
+    environment(layered, vars, flags, root, faults);
     for (flag, setting, text) in flags.settings() {
         text_at(layered, setting, text, Place::Flag(flag), root, faults);
     }
@@ -95,12 +95,30 @@ pub(super) fn over(
         }
     }
     servers(layered, flags, faults);
+    if flags.stdio {
+        no_network(layered);
+    }
     if start == Start::AdHoc {
         ad_hoc(layered);
     }
 }
 
-fn environment(layered: &mut Layered, vars: &Vars, root: &Schema, faults: &mut Faults) {
+/// Whoever starts us is the client, and reads the file that says who may call: to ask it for a key would ask for what it
+/// has. All that is about a network is put aside.
+fn no_network(layered: &mut Layered) {
+    let list = |item: &str| Value::Array(vec![Value::from(item)]);
+    for (setting, value) in [
+        ("auth.mode", Value::from("none")),
+        ("listen.address", Value::from("127.0.0.1:0")),
+        ("listen.hosts", list("localhost")),
+        ("listen.origins", list("none")),
+        ("listen.trusted_proxies", Value::Array(Vec::new())),
+    ] {
+        layered.set(setting, value, Place::Flag("palisade stdio"));
+    }
+}
+
+fn environment(layered: &mut Layered, vars: &Vars, flags: &Flags, root: &Schema, faults: &mut Faults) {
     for row in TABLE {
         let usable = matches!(row.sets, Sets::Setting(_) | Sets::Port | Sets::DisableAuth | Sets::ServerMode);
         let Some(secret) = usable.then(|| env::text(row, vars, faults)).flatten() else { continue };
@@ -109,13 +127,13 @@ fn environment(layered: &mut Layered, vars: &Vars, root: &Schema, faults: &mut F
             Sets::Setting(setting) => text_at(layered, setting, text, place, root, faults),
             Sets::Port => port(layered, text, place, faults),
             Sets::DisableAuth => disable_auth(layered, text, vars, faults),
-            Sets::ServerMode if text == "http" => {}
+            Sets::ServerMode if text == "http" || text == "stdio" && flags.stdio => {}
             Sets::ServerMode => {
                 let problem = match text {
-                    "stdio" => "this version serves over HTTP only".to_owned(),
+                    "stdio" => "this command serves over HTTP".to_owned(),
                     _ => format!("{text:?} is not one of \"http\", \"stdio\""),
                 };
-                faults.add("", place, problem, "set it to http or unset it");
+                faults.add("", place, problem, "use palisade stdio, or set it to http or unset it");
             }
             _ => {}
         }

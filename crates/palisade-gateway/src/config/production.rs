@@ -74,7 +74,7 @@ impl Found<'_> {
 }
 
 fn no_authentication(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if facts.config.auth.mode == AuthMode::None {
+    if facts.config.auth.mode == AuthMode::None && !facts.flags.stdio {
         found.add("auth.mode", "lets everybody in", "use \"bearer\"");
     }
 }

@@ -10,6 +10,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use palisade_guard::message::Body as Messages;
+use palisade_guard::refusal::Refusal;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -22,16 +24,26 @@ use crate::current::Current;
 use crate::pipeline;
 use crate::snapshot::Snapshot;
 
-/// A request as it came off the wire.
+/// A request as it came off the wire, or a line of standard input in its place.
 pub(crate) struct Arrival {
     /// Method, target and headers.
     pub(crate) head: http::request::Parts,
-    /// The body, unread.
-    pub(crate) body: Incoming,
-    /// Who is at the other end of the socket.
-    pub(crate) peer: SocketAddr,
-    /// Its connection's place.
-    pub(crate) place: Arc<Place>,
+    /// What it carries.
+    pub(crate) body: Content,
+    /// Who is at the other end of the socket; nobody where the client is the process that started us.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Its connection's place, where there is a connection.
+    pub(crate) place: Option<Arc<Place>>,
+}
+
+/// What an arrival carries.
+pub(crate) enum Content {
+    /// A body that is still on the wire.
+    Wire(Incoming),
+    /// A line of standard input: so many bytes, read where it was found.
+    Line(usize, Result<Messages, Refusal>),
+    /// Nothing.
+    Nothing,
 }
 
 /// Accepts connections until told to stop.
@@ -104,7 +116,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, place
         let (current, place) = (current.clone(), Arc::clone(&arriving));
         async move {
             let (head, body) = request.into_parts();
-            Ok::<_, Infallible>(pipeline::answer(&current, Arrival { head, body, peer, place }).await)
+            let arrival = Arrival { head, body: Content::Wire(body), peer: Some(peer), place: Some(place) };
+            Ok::<_, Infallible>(pipeline::answer(&current, arrival).await)
         }
     });
     let connection = builder.serve_connection(stream, service);

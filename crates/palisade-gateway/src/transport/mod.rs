@@ -3,6 +3,8 @@
 pub(crate) mod body;
 pub(crate) mod collect;
 pub(crate) mod http;
+pub(crate) mod lines;
 pub(crate) mod patient;
 pub(crate) mod places;
 pub(crate) mod sse;
+pub(crate) mod stdio;

@@ -7,6 +7,7 @@
 //! answer with and without the gateway: body, `_meta`, headers equal body, revision, method, parameters.
 
 mod agree;
+pub mod bare;
 mod call;
 pub mod envelope;
 pub mod headers;

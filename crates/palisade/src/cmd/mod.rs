@@ -8,3 +8,4 @@ pub(crate) mod keys;
 pub(crate) mod run;
 mod serve;
 mod signals;
+pub(crate) mod stdio;

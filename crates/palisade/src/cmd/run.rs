@@ -12,11 +12,7 @@ use crate::say;
 /// Runs until it is told to stop.
 pub(crate) fn run(arguments: Box<Run>) -> ExitCode {
     let Run { config, url, environment, settings, command } = *arguments;
-    let server = match (url, command.is_empty()) {
-        (Some(url), _) => Some(ServerFlag::Url(Secret::new(url))),
-        (None, false) => Some(ServerFlag::Command(Command::new(command))),
-        (None, true) => None,
-    };
+    let server = server(url, command);
     let ad_hoc = server.is_some() && config.is_none();
     let file = config.or_else(|| (!ad_hoc).then(|| PathBuf::from("palisade.toml")));
     if server.is_none() && config_is_missing(file.as_deref()) {
@@ -35,6 +31,15 @@ pub(crate) fn run(arguments: Box<Run>) -> ExitCode {
             serve::serve(Plan { loaded, source, in_process: Vec::new(), greeting: ad_hoc })
         }
         Err(faults) => say::faults(&faults),
+    }
+}
+
+/// The server that the command line names.
+pub(super) fn server(url: Option<String>, command: Vec<String>) -> Option<ServerFlag> {
+    match (url, command.is_empty()) {
+        (Some(url), _) => Some(ServerFlag::Url(Secret::new(url))),
+        (None, false) => Some(ServerFlag::Command(Command::new(command))),
+        (None, true) => None,
     }
 }
 

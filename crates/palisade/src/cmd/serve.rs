@@ -113,7 +113,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
 }
 
 /// One thread where there is one core: no other could run, and tasks need not be handed across.
-fn runtime() -> std::io::Result<Runtime> {
+pub(super) fn runtime() -> std::io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     if cores == 1 {
         return Builder::new_current_thread().enable_all().build();
@@ -121,7 +121,7 @@ fn runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(cores).enable_all().build()
 }
 
-fn failed(error: &StartError) -> ExitCode {
+pub(super) fn failed(error: &StartError) -> ExitCode {
     say::err(format_args!("fault: {error}"));
     ExitCode::from(say::EX_CONFIG)
 }
@@ -201,7 +201,7 @@ fn key_of(key: &str) -> StaticKey {
 
 /// The journal's folder: as configured, or a folder of this user's state. Several gateways may run at once, each with a
 /// journal of its own, so the first folder is taken that no other holds.
-fn journal_dir(config: &Config) -> std::io::Result<PathBuf> {
+pub(super) fn journal_dir(config: &Config) -> std::io::Result<PathBuf> {
     if let Some(dir) = &config.audit.dir {
         return Ok(dir.clone());
     }

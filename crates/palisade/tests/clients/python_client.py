@@ -10,6 +10,7 @@ import sys
 import anyio
 import mcp_types as types
 from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
@@ -54,8 +55,13 @@ class Visit:
 
     def client(self, http):
         declares = self.plan["declares"]
+        if self.plan["stdio"]:
+            program, *arguments = self.plan["stdio"]
+            transport = stdio_client(StdioServerParameters(command=program, args=arguments))
+        else:
+            transport = streamable_http_client(self.plan["url"], http_client=http)
         return Client(
-            streamable_http_client(self.plan["url"], http_client=http),
+            transport,
             mode=self.plan["mode"],
             sampling_callback=self.on_sampling if "sampling" in declares else None,
             elicitation_callback=self.on_elicitation if "elicitation" in declares else None,

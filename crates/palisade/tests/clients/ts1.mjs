@@ -1,6 +1,7 @@
 // The official TypeScript SDK, version 1: it speaks the revisions up to 2025-11-25.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
@@ -15,10 +16,12 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = new StreamableHTTPClientTransport(new URL(plan.url), {
-  requestInit: { headers },
-  fetch: countedFetch,
-});
+const transport = plan.stdio
+  ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1) })
+  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch });
+
+// The transport by standard input does not keep it.
+if (plan.stdio) transport.setProtocolVersion = (revision) => (transport.protocolVersion = revision);
 
 await visit({
   connect: () => client.connect(transport),
@@ -29,7 +32,7 @@ await visit({
   prompt: (params) => client.getPrompt(params),
   level: (level) => client.setLoggingLevel(level),
   leave: async () => {
-    await transport.terminateSession();
+    if (!plan.stdio) await transport.terminateSession();
     await client.close();
   },
 });

@@ -1,6 +1,7 @@
 // The official TypeScript SDK, version 2: every revision. The plan's mode is "legacy", "auto" or a revision to insist on.
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const mode = ["legacy", "auto"].includes(plan.mode) ? plan.mode : { pin: plan.mode };
@@ -12,10 +13,9 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = new StreamableHTTPClientTransport(new URL(plan.url), {
-  requestInit: { headers },
-  fetch: countedFetch,
-});
+const transport = plan.stdio
+  ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1) })
+  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch });
 
 await visit({
   connect: () => client.connect(transport),
@@ -26,7 +26,7 @@ await visit({
   prompt: (params) => client.getPrompt(params),
   level: (level) => client.setLoggingLevel(level),
   leave: async () => {
-    if (client.getProtocolEra() === "legacy") await transport.terminateSession();
+    if (!plan.stdio && client.getProtocolEra() === "legacy") await transport.terminateSession();
     await client.close();
   },
 });

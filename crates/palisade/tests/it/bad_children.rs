@@ -7,7 +7,7 @@ use crate::children::{alive, all_end, descendants};
 use crate::gate::{Answer, Gate, KEY, signal, until};
 
 /// What every fake begins with: `answer(id, result)`, `read()` and `greet()`, which answers `initialize`.
-const COMMON: &str = r#"
+pub(crate) const COMMON: &str = r#"
 import json, os, signal, sys, time
 def say(message):
     sys.stdout.write(json.dumps(message) + "\n"); sys.stdout.flush()

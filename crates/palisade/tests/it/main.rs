@@ -25,5 +25,6 @@ mod pages;
 mod production;
 mod real_clients;
 mod reload;
+mod stdio;
 mod streams;
 mod upstream;

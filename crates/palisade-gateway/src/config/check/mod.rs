@@ -68,7 +68,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let keys = keys::all(&raw.auth, &names, check);
     let loopback = listen.address.ip().is_loopback();
     let auth = auth(&raw.auth, keys, loopback, check);
-    if auth.mode == AuthMode::None {
+    if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
         notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
         if !auth.keys.is_empty() {

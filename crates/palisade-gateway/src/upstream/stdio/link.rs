@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::errors::drain;
 use super::launch::{Connection, Launch};
+use crate::transport::lines::{Lines, one_line};
 
 /// Lines that wait for the server to read them.
 const QUEUED: usize = 128;
@@ -87,16 +88,6 @@ impl Link {
     pub(super) fn is_closed(&self) -> bool {
         self.lines.is_closed()
     }
-}
-
-/// A message on one line. The only raw line breaks in strict JSON are white space between its tokens: inside a
-/// string they are escaped. Left in, they would make two messages of one (message smuggling).
-fn one_line(message: Bytes) -> Bytes {
-    if memchr::memchr2(b'\n', b'\r', &message).is_none() {
-        return message;
-    }
-    let spaced = message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
-    spaced.collect::<Vec<_>>().into()
 }
 
 /// What is to be written, and whether it still is.
@@ -177,77 +168,5 @@ async fn write(input: Box<dyn AsyncWrite + Send + Unpin>, queue: Queue) {
     tokio::select! {
         _ended_or_broken = writing => {}
         () = stopped => {}
-    }
-}
-
-/// Bytes asked for at once, and the least room for which it is worth asking.
-const READ: usize = 8192;
-const LEAST_READ: usize = 1024;
-
-/// Lines of a server's output, each at most `limit` bytes.
-pub(super) struct Lines<R> {
-    output: R,
-    buffer: BytesMut,
-    scanned: usize,
-    limit: usize,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(output: R, limit: usize) -> Self {
-        Self { output, buffer: BytesMut::with_capacity(READ), scanned: 0, limit }
-    }
-
-    /// The next line that is not empty. Safe to drop half-way: what was read stays.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            let found = self.buffer.get(self.scanned..).and_then(|rest| memchr::memchr(b'\n', rest));
-            if let Some(offset) = found {
-                let mut line = self.buffer.split_to(self.scanned + offset + 1);
-                self.scanned = 0;
-                line.truncate(line.len() - 1);
-                if line.last() == Some(&b'\r') {
-                    line.truncate(line.len() - 1);
-                }
-                if line.is_empty() {
-                    continue;
-                }
-                return Ok(Some(line.freeze()));
-            }
-            self.scanned = self.buffer.len();
-            if self.scanned > self.limit {
-                return Err(io::Error::other("a line beyond limits.answer"));
-            }
-            // Lines that were handed on keep what they stand in, so what is left of it may be a few bytes.
-            if self.buffer.capacity() - self.scanned < LEAST_READ {
-                self.buffer.reserve(READ);
-            }
-            if self.output.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Lines, one_line};
-    use bytes::Bytes;
-
-    /// E1: white space inside a message cannot split it on a line-based transport.
-    #[test]
-    fn a_message_is_one_line() {
-        let message = Bytes::from_static(b"{\n\"a\":\r\n\"b\\n\"}");
-        assert_eq!(one_line(message), Bytes::from_static(b"{ \"a\":  \"b\\n\"}"));
-    }
-
-    /// A3: lines are read in any form; one without end is refused at the limit.
-    #[tokio::test]
-    async fn lines_are_bounded() {
-        let mut lines = Lines::new(&b"one\r\n\n\ntwo\nrest"[..], 100);
-        assert_eq!(lines.next().await.unwrap(), Some(Bytes::from("one")));
-        assert_eq!(lines.next().await.unwrap(), Some(Bytes::from("two")));
-        assert_eq!(lines.next().await.unwrap(), None);
-        let endless = vec![b'x'; 1000];
-        assert!(Lines::new(&endless[..], 100).next().await.is_err());
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Client {
 pub(crate) struct Plan {
     pub(crate) url: String,
     pub(crate) key: Option<String>,
+    /// A command to start and to speak to by its standard input and output, instead of `url`.
+    pub(crate) stdio: Option<Vec<String>>,
     /// `legacy`, `auto` or a revision to insist on; set by [`Plan::visit`].
     pub(crate) mode: &'static str,
     /// `sampling`, `elicitation`
@@ -74,7 +76,19 @@ impl Plan {
     /// A plan for a gateway, with the right key and no steps yet.
     pub(crate) fn to(gateway: &Gateway) -> Self {
         let key = Some(Gateway::KEY.to_owned());
-        Self { url: gateway.mcp(), key, mode: "legacy", declares: Vec::new(), steps: Vec::new() }
+        Self { url: gateway.mcp(), key, stdio: None, mode: "legacy", declares: Vec::new(), steps: Vec::new() }
+    }
+
+    /// A plan for a server, or a gateway, that the client starts itself.
+    pub(crate) fn starting(command: Vec<String>) -> Self {
+        Self {
+            url: String::new(),
+            key: None,
+            stdio: Some(command),
+            mode: "legacy",
+            declares: Vec::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// One more step.

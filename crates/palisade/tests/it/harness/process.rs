@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// How long anything may take that should take milliseconds: the machine may be busy.
@@ -108,6 +109,14 @@ pub(crate) fn pidfd(id: u32) -> Option<OwnedFd> {
 
 /// Whether a process ends within this time.
 pub(crate) fn ends(process: &OwnedFd, patience: Duration) -> bool {
-    let timeout = Timespec::try_from(patience).unwrap();
-    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout)).unwrap() > 0
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return ready > 0,
+            // A client of ours in this process has lost a child.
+            Err(Errno::INTR) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

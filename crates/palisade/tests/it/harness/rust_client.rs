@@ -2,6 +2,7 @@
 
 #![expect(deprecated, reason = "sampling and logging are on their way out of the protocol; until then they must pass")]
 
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -49,9 +50,17 @@ async fn carry_out(plan: &Plan, visitor: Visitor) -> Result<(), Box<ClientInitia
         "auto" => ClientLifecycleMode::Auto { preferred_versions, legacy_version: None },
         _ => ClientLifecycleMode::Discover { preferred_versions },
     };
-    let transport = StreamableHttpClientTransport::from_config(config);
     let seen = Arc::clone(&visitor.seen);
-    let client = visitor.serve_with_lifecycle(transport, lifecycle).await.map_err(Box::new)?;
+    let client = if let Some([program, arguments @ ..]) = plan.stdio.as_deref() {
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pipes = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        visitor.serve_with_lifecycle(pipes, lifecycle).await.map_err(Box::new)?
+    } else {
+        let transport = StreamableHttpClientTransport::from_config(config);
+        visitor.serve_with_lifecycle(transport, lifecycle).await.map_err(Box::new)?
+    };
     seen.lock().revision = client.peer().peer_info().map(|info| info.protocol_version.to_string());
     match client.list_all_tools().await {
         Ok(tools) => seen.lock().tools = Some(tools.iter().map(|tool| tool.name.to_string()).collect()),
