@@ -27,7 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// A3, R7: a pause never exceeds the cap, so nobody is turned away for ever; fewer failures than the threshold
+    /// A3, R5, R7: a pause never exceeds the cap, so nobody is turned away for ever; fewer failures than the threshold
     /// never open the breaker, and while it is open at most one attempt passes at one instant.
     #[test]
     fn it_always_opens_late_and_closes_again(steps in prop::collection::vec(step(), 0..200)) {
