@@ -1,5 +1,6 @@
 //! Eight servers that people really run, in one `palisade.toml`: every official client lists and calls all of them.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -27,7 +28,8 @@ fn every_client_reaches_every_server() {
     let world = World::new();
     let gateway = Setup::run().config(world.config()).start();
     let reports: Vec<Report> = thread::scope(|scope| {
-        let visits = world.visits().into_iter().map(|visit| scope.spawn(|| reach(&gateway, visit)));
+        let gateway = &gateway;
+        let visits = world.visits().into_iter().map(|visit| scope.spawn(move || reach(gateway, &visit)));
         let started: Vec<_> = visits.collect();
         started.into_iter().flat_map(|visits| visits.join().unwrap()).collect()
     });
@@ -57,7 +59,7 @@ fn every_client_reaches_every_server_through_the_aggregate() {
 }
 
 /// Every client at one server: the legacy ones one after another, then the modern ones.
-fn reach(gateway: &Gateway, visit: Visit) -> Vec<Report> {
+fn reach(gateway: &Gateway, visit: &Visit) -> Vec<Report> {
     let modern: &[Client] = if visit.modern { &Client::MODERN } else { &[] };
     let clients = Client::LEGACY.iter().chain(modern);
     let one = |client: &Client| {
@@ -109,9 +111,9 @@ impl World {
         let mut config = "environment = \"development\"\n".to_owned();
         for (name, arguments) in servers {
             let command = [vec![program(&format!("mcp-server-{name}"))], arguments].concat();
-            config += &format!("[servers.{name}]\ncommand = {command:?}\n");
+            writeln!(config, "[servers.{name}]\ncommand = {command:?}").unwrap();
             if name == "memory" {
-                config += &format!("env = {{ MEMORY_FILE_PATH = {:?} }}\n", at("memory.json"));
+                writeln!(config, "env = {{ MEMORY_FILE_PATH = {:?} }}", at("memory.json")).unwrap();
             }
         }
         config

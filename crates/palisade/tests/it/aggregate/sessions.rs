@@ -1,0 +1,136 @@
+//! Sessions with several servers, and servers that are broken.
+
+use serde_json::{Value, json};
+
+use super::{Caller, gate, http, stdio};
+use crate::gate::{OTHER, until};
+use crate::harness::built;
+use crate::upstream::Upstream;
+
+/// A3: a server that is down, and one that never answers, are missing from a list, which says so; the others are not
+/// harmed, and a name that only a silent server had stays its own.
+#[test]
+fn a_broken_server_harms_nobody() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("http://{}/mcp", silent.local_addr().unwrap());
+    let html = Upstream::scripted(Box::new(|_| {
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi".to_vec()
+    }));
+    let servers = [
+        http("dead", "http://127.0.0.1:1/mcp"),
+        stdio("good", &json!({"tools": ["read"]})),
+        http("html", &html.url()),
+        http("silent", &silent_url),
+    ];
+    let gate = gate(&servers, "[aggregate]\ntimeout = \"2s\"\n", &["good"]);
+    for caller in Caller::both(&gate) {
+        let result = caller.result("tools/list", json!({}));
+        assert_eq!(result["tools"].as_array().unwrap().len(), 1, "{result}");
+        let partial = result["_meta"]["dev.palisade/partial"].as_array().unwrap();
+        let missing: Vec<_> = partial.iter().map(|entry| entry["server"].as_str().unwrap()).collect();
+        assert_eq!(missing, ["dead", "html", "silent"], "{result}");
+        assert_eq!(partial[2]["code"], "MCP-004", "{result}");
+        assert_eq!(caller.call("read"), "good ran read {\"n\": 1}");
+        assert_eq!(caller.ask("tools/call", json!({"name": "dead.read", "arguments": {}})).code(), "MCP-003");
+    }
+    until("the log to say so", || gate.log.lock().unwrap().contains("a list goes without it").then_some(()));
+}
+
+/// A3: if no server answers, a list is an error.
+#[test]
+fn nobody_answers() {
+    let gate = gate(&[http("a", "http://127.0.0.1:1/mcp"), http("b", "http://127.0.0.1:1/mcp")], "", &["a"]);
+    for caller in Caller::both(&gate) {
+        assert_eq!(caller.ask("tools/list", json!({})).code(), "MCP-003");
+    }
+}
+
+/// A3, A1: both eras through dual servers and a legacy one side by side; a session ends for all of them.
+#[test]
+fn a_session_joins_servers_of_both_eras() {
+    let fixture = built("palisade-fixture");
+    let dual = format!("[servers.fixture]\ncommand = {}\n", json!([fixture.to_str().unwrap(), "--stdio"]));
+    let gate = gate(&[dual, stdio("old", &json!({"tools": ["read"]}))], "", &["old"]);
+    for caller in Caller::both(&gate) {
+        let names = caller.names("tools/list", "tools", "name");
+        assert!(names.contains(&"read".to_owned()) && names.contains(&"test_simple_text".to_owned()), "{names:?}");
+        assert_eq!(caller.call("read"), "old ran read {\"n\": 1}");
+        assert!(!caller.call("test_simple_text").is_empty());
+        if let Some(session) = &caller.session {
+            let headers = [("Mcp-Session-Id", session.as_str()), ("MCP-Protocol-Version", "2025-11-25")];
+            assert_eq!(gate.raw(&gate.request("DELETE", "/mcp", &headers, b"")).status, 200);
+            assert_eq!(caller.ask("tools/list", json!({})).status, 404, "the session has ended");
+        }
+    }
+}
+
+/// A3: the session of one caller is nobody else's, and none of one server's.
+#[test]
+fn a_joined_session_is_sealed() {
+    let files = stdio("files", &json!({"tools": ["read"]}));
+    let gate = gate(&[files, stdio("search", &json!({}))], "", &["files", "search"]);
+    let mine = Caller::legacy(&gate);
+    let stolen = Caller { gate: &gate, key: OTHER, session: mine.session.clone() };
+    assert_eq!(stolen.ask("tools/list", json!({})).status, 404);
+    let headers = [("Mcp-Session-Id", mine.session.as_deref().unwrap())];
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(gate.raw(&gate.request("POST", "/mcp/files", &headers, body)).status, 404, "on another route");
+    assert_eq!(mine.call("read"), "files ran read {\"n\": 1}", "the owner is unharmed");
+}
+
+/// A3, D3: sessions have a bound, and a client that has no place hears so.
+#[test]
+fn sessions_are_bounded() {
+    let servers = [stdio("files", &json!({})), stdio("search", &json!({}))];
+    let gate = gate(&servers, "[aggregate]\nmax_sessions = 2\n", &[]);
+    let first = gate.initialize("2025-11-25");
+    gate.initialize("2025-06-18");
+    let body = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"0"}}}"#;
+    assert_eq!(gate.post(&[], body).status, 503);
+    let headers = [("Mcp-Session-Id", first.as_str())];
+    assert_eq!(gate.raw(&gate.request("DELETE", "/mcp", &headers, b"")).status, 200);
+    assert_eq!(gate.post(&[], body).status, 200, "there is a place again");
+}
+
+/// A3: a server that forgot its session gets a new one, and the client does not notice.
+#[test]
+fn a_forgotten_session_is_opened_again() {
+    let forgetful = Upstream::scripted(Box::new(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let sessions = request.header("mcp-session-id").map_or(0, str::len);
+        let (head, result) = match request.method().as_str() {
+            "initialize" => {
+                // A new name each time, longer by one.
+                static NAMES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+                let name = "s".repeat(NAMES.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+                let info = json!({"name": "forgetful", "version": "0"});
+                (
+                    format!("mcp-session-id: {name}\r\n"),
+                    json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": info}),
+                )
+            }
+            "tools/list" if sessions > 0 => {
+                (String::new(), json!({"tools": [{"name": "read", "inputSchema": {"type": "object"}}]}))
+            }
+            // The second session is forgotten when it is used: the first is the gateway's own.
+            "tools/call" if sessions == 2 => return b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(),
+            "tools/call" => (String::new(), json!({"content": [{"type": "text", "text": sessions.to_string()}]})),
+            "notifications/initialized" => return b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_vec(),
+            _ => return b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec(),
+        };
+        let body = json!({"jsonrpc": "2.0", "id": body["id"], "result": result}).to_string();
+        format!(
+            "HTTP/1.1 200 OK\r\n{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    }));
+    let gate = gate(&[http("forgetful", &forgetful.url()), stdio("files", &json!({}))], "", &[]);
+    let caller = Caller::legacy(&gate);
+    assert_eq!(caller.names("tools/list", "tools", "name"), ["read"]);
+    assert_eq!(caller.call("read"), "3", "in a third session");
+    let lines = gate.journal();
+    let closing = lines.iter().filter(|line| line["kind"] == "closing" && line["name"] == "read");
+    let decisions: Vec<_> = closing.map(|line| &line["decision"]).collect();
+    assert_eq!(decisions, [&json!("allowed")]);
+}
