@@ -78,7 +78,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
     closed
 }
 
-/// A8, P-I11: heads that never end hold no place that an honest caller needs, and are cut when their time is over.
+/// A8, R1, R2, P-I11: heads that never end hold no place that an honest caller needs, and are cut when their time is over.
 #[test]
 fn slow_heads_give_way() {
     let upstream = Upstream::echo();
@@ -90,7 +90,7 @@ fn slow_heads_give_way() {
     assert!(cut(&gate, "slow_head") > 0);
 }
 
-/// A8, P-I11: who says nothing at all is a stranger as well.
+/// A8, R2, P-I11: who says nothing at all is a stranger as well.
 #[test]
 fn silent_connections_give_way() {
     let upstream = Upstream::echo();
@@ -101,7 +101,7 @@ fn silent_connections_give_way() {
     until("all to be gone", || (connections(&gate)["open"] == 1).then_some(()));
 }
 
-/// A8, P-I11: a body that drips ends with `timeouts.body`; one of a caller without a key is not even waited for.
+/// A8, R1, P-I11: a body that drips ends with `timeouts.body`; one of a caller without a key is not even waited for.
 #[test]
 fn slow_bodies_end() {
     let upstream = Upstream::echo();
@@ -125,7 +125,7 @@ fn slow_bodies_end() {
     assert_eq!(upstream.requests().iter().filter(|request| request.body.starts_with(b"{1")).count(), 0);
 }
 
-/// A8, P-I11: who asks for much and reads nothing is cut, and holds nothing any more.
+/// A8, R1, P-I11: who asks for much and reads nothing is cut, and holds nothing any more.
 #[test]
 fn slow_readers_are_cut() {
     let long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"long":"{}"}}}}"#, "x".repeat(8 << 20));
@@ -151,7 +151,7 @@ fn slow_readers_are_cut() {
     assert_eq!(closed, 8, "their records are closed");
 }
 
-/// A8: where everybody has authenticated, a newcomer is turned away, until one leaves.
+/// A8, R2: where everybody has authenticated, a newcomer is turned away, until one leaves.
 #[test]
 fn a_full_house_says_so() {
     let upstream = Upstream::echo();
@@ -175,7 +175,7 @@ fn a_full_house_says_so() {
     assert!(cut(&gate, "turned_away") >= 1);
 }
 
-/// A8: one address has its share and no more; a trusted proxy speaks for many.
+/// A8, R2: one address has its share and no more; a trusted proxy speaks for many.
 #[test]
 fn an_address_has_its_share() {
     let upstream = Upstream::echo();
@@ -195,7 +195,7 @@ fn an_address_has_its_share() {
     }
 }
 
-/// A8, P-L16: with few descriptors nothing spins, callers are served, the journal is whole, and all is well afterwards.
+/// A8, R17, P-L16: with few descriptors nothing spins, callers are served, the journal is whole, and all is well afterwards.
 #[test]
 fn descriptors_run_out() {
     let upstream = Upstream::echo();

@@ -64,7 +64,7 @@ fn lingering() -> (Rogue, mpsc::Receiver<()>) {
     (rogue, told)
 }
 
-/// A1, P-J11: a client of 2026-07-28 that leaves takes its call back: the upstream's stream is closed within a second.
+/// A1, R4, P-J11: a client of 2026-07-28 that leaves takes its call back: the upstream's stream is closed within a second.
 #[test]
 fn leaving_ends_the_call_upstream() {
     let (server, left) = lingering();
@@ -76,7 +76,7 @@ fn leaving_ends_the_call_upstream() {
     left.recv_timeout(Duration::from_secs(1)).expect("the call is over upstream");
 }
 
-/// A1: a legacy request that was taken back ends although its server goes on with signs of life; others stay.
+/// A1, R6: a legacy request that was taken back ends although its server goes on with signs of life; others stay.
 #[test]
 fn a_request_taken_back_ends_over_http() {
     let (server, left) = lingering();
@@ -104,7 +104,7 @@ fn a_request_taken_back_ends_over_http() {
     assert!(other.read(&mut [0; 100]).is_err(), "the other one stays, quietly");
 }
 
-/// A1, A8: a stream ends when its time is over, with an error where an answer is owed; a quiet one ends sooner.
+/// A1, A8, R6: a stream ends when its time is over, with an error where an answer is owed; a quiet one ends sooner.
 #[test]
 fn streams_have_a_lifetime() {
     let (server, left) = lingering();
@@ -126,7 +126,7 @@ fn streams_have_a_lifetime() {
     left.recv_timeout(Duration::from_secs(1)).unwrap();
 }
 
-/// A8, P-L12: a client that does not read stops its upstream, not the gateway: nothing piles up, and in the end it is cut.
+/// A8, R1, P-L12: a client that does not read stops its upstream, not the gateway: nothing piles up, and in the end it is cut.
 #[test]
 fn a_slow_reader_holds_its_upstream_back() {
     let (said, left) = (Arc::new(AtomicUsize::new(0)), mpsc::channel());
@@ -181,7 +181,7 @@ for line in sys.stdin:
         say({"jsonrpc": "2.0", "id": id, "result": {"resultType": "complete", "content": [], "ended": ended}})
 "#;
 
-/// A1, A8, P-J11: many streams stay open and calls go on beside them; all clients vanish at once, and nothing is left.
+/// A1, A8, R4, P-J11: many streams stay open and calls go on beside them; all clients vanish at once, and nothing is left.
 #[test]
 fn all_clients_vanish() {
     let long = std::env::var_os("PALISADE_LONG").is_some();

@@ -8,6 +8,7 @@
     reason = "a test ends at the first thing that is not there, and says what it saw"
 )]
 
+mod advisories;
 mod aggregate;
 mod bad_children;
 mod children;

@@ -132,6 +132,11 @@ for line in sys.stdin:
 /// A3, P-D20: two callers of one shared child use the same ids and tokens, and each gets its own answer under its own id.
 #[test]
 fn equal_ids_are_not_mixed() {
+    callers_may_choose_one_id(&["1", "\"x\\n1\""]);
+}
+
+/// Checks it for each of these ids.
+pub(crate) fn callers_may_choose_one_id(ids: &[&str]) {
     let gate = Gate::for_two(&["python3", "-c", SHARED]);
     let send = |key: &str, who: &str, id: &str| {
         let body = format!(
@@ -148,7 +153,7 @@ fn equal_ids_are_not_mixed() {
         stream.write_all(&gate.request("POST", "/mcp", &headers, body.as_bytes())).unwrap();
         stream
     };
-    for id in ["1", "\"x\\n1\""] {
+    for id in ids {
         let (mut alice, mut bob) = (send(KEY, "alice", id), send(OTHER, "bob", id));
         for (stream, who) in [(&mut alice, "alice"), (&mut bob, "bob")] {
             let messages = Answer::read(stream).json();

@@ -56,7 +56,7 @@ fn ask_meanwhile(gate: &Arc<Gate>, over: &Arc<AtomicBool>) -> thread::JoinHandle
     })
 }
 
-/// A3, P-F11: whatever an upstream does, the caller hears of it in time, in the gateway's words, and of nothing else;
+/// A3, R5, P-F11: whatever an upstream does, the caller hears of it in time, in the gateway's words, and of nothing else;
 /// memory stays bounded, every record is closed, and the server beside it answers as ever.
 #[test]
 fn a_rogue_harms_nobody() {
@@ -123,7 +123,7 @@ fn met(gate: &Gate, number: usize, name: &str, code: &str) -> Option<String> {
     (!right || !in_time).then(|| format!("{name}: after {took:?} {} {text}, not {code}", answer.status))
 }
 
-/// A3: where nobody listens, the caller hears of it at once.
+/// A3, R5: where nobody listens, the caller hears of it at once.
 #[test]
 fn nobody_listens() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -134,7 +134,7 @@ fn nobody_listens() {
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 
-/// A3: a redirect leads nowhere, whatever its status and wherever it points.
+/// A3, R5: a redirect leads nowhere, whatever its status and wherever it points.
 #[test]
 fn redirects_are_not_followed() {
     let elsewhere = Upstream::echo();
@@ -150,7 +150,7 @@ fn redirects_are_not_followed() {
     assert_eq!(elsewhere.requests().len(), 0);
 }
 
-/// A3, P-J8: bytes that came on a kept connection before a request was sent answer no request. They could be the answer
+/// A3, R5, P-J8: bytes that came on a kept connection before a request was sent answer no request. They could be the answer
 /// that another caller waited for.
 #[test]
 fn a_second_answer_reaches_nobody() {
@@ -178,7 +178,7 @@ fn a_second_answer_reaches_nobody() {
     assert_eq!(rogue.requests(), 60, "each call was sent once");
 }
 
-/// A3: a kept connection that its server closed or reset meanwhile costs nobody an answer.
+/// A3, R5: a kept connection that its server closed or reset meanwhile costs nobody an answer.
 #[test]
 fn a_kept_connection_may_end() {
     let calls = AtomicUsize::new(0);
@@ -202,7 +202,7 @@ fn a_kept_connection_may_end() {
     assert_eq!(rogue.requests(), 40, "no call runs twice");
 }
 
-/// A1, A8: a server that talks without end before it answers `initialize` is cut, in memory and in time.
+/// A1, A8, R5: a server that talks without end before it answers `initialize` is cut, in memory and in time.
 #[test]
 fn initialize_is_bounded() {
     let initialize = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"0"}}}"#;
