@@ -114,7 +114,7 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("R15", "configurations that change under load", Later),
     ("R16", "an orderly end", Later),
     ("R17", "no descriptors left", Now),
-    ("R20", "stdout and stderr closed or full", Later),
+    ("R20", "stdout and stderr closed or full", Now),
     ("R21", "millions of names", Later),
 ];
 

@@ -1,8 +1,10 @@
 //! Logs: on stderr, for people or as JSON lines. A correlation id stands in each line that belongs to a call.
 
-use std::io::{self, Write};
+use std::io::{self, StderrLock, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use palisade_gateway::config::{Format, Log};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -19,8 +21,15 @@ pub(crate) fn begin(log: Log) {
     };
 }
 
-/// Stderr that never fails: a closed pipe or a full disk must not end a call.
+/// Stderr that never fails and never waits: a closed pipe or a full disk must not end a call, nor one that nobody reads
+/// hold it. What finds no room is lost, and that is told when there is room again.
 struct Stderr;
+
+/// Lines lost since the last one that was written.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// What a pipe that can be written to takes at once (POSIX, `PIPE_BUF`).
+const AT_ONCE: usize = 4096;
 
 impl<'w> MakeWriter<'w> for Stderr {
     type Writer = Self;
@@ -32,11 +41,31 @@ impl<'w> MakeWriter<'w> for Stderr {
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        drop(io::stderr().write_all(bytes));
+        // Held from the look to the write, or the room that was seen would be taken by another thread.
+        let mut stderr = io::stderr().lock();
+        let lost = LOST.swap(0, Relaxed);
+        let told = lost == 0 || {
+            let line = format!("{{\"level\":\"WARN\",\"message\":\"log lines were lost\",\"lost\":{lost}}}\n");
+            write_now(&mut stderr, line.as_bytes())
+        };
+        if !told || !write_now(&mut stderr, bytes) {
+            LOST.fetch_add(lost + 1, Relaxed);
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether there was room for these bytes, or nobody to miss them.
+fn write_now(stderr: &mut StderrLock<'_>, bytes: &[u8]) -> bool {
+    bytes.chunks(AT_ONCE).all(|chunk| {
+        let room = poll(&mut [PollFd::new(stderr, PollFlags::OUT)], Some(&Timespec::default()));
+        room.is_ok_and(|ready| ready > 0) && {
+            drop(stderr.write_all(chunk));
+            true
+        }
+    })
 }
