@@ -172,9 +172,10 @@ impl Joined {
         // Whoever needs it may leave: a server that is slow to start would otherwise never get there.
         let opening = tokio::spawn(async move {
             let link = Arc::new(open(&joined, &visit, &server).await?);
+            settle(&joined, &visit, &server, &link).await;
             *slot = Some(Arc::clone(&link));
             drop(slot);
-            settle(&joined, &visit, &server, &link).await;
+            join(&joined, &visit, &server, &link);
             Ok(link)
         });
         opening.await.map_err(|error| Refusal::new(Reason::Internal).because(error))?
@@ -232,23 +233,32 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
     Ok(Link { session, revision, end })
 }
 
-/// What a new session is told at once: that it is open, how much to log, and that somebody listens.
+/// What a new session is told before anything else: that it is open, and how much to log.
 async fn settle(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Link>) {
     let way = Way::Legacy(Arc::clone(joined), Arc::clone(link));
     let initialized = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     if let Err(refusal) = visit.tell(server, &way, initialized).await {
-        tracing::warn!(server = %server.name, cause = refusal.cause_for_log(), "the server did not take notifications/initialized");
+        tracing::warn!(server = %server.name, cause = refusal.cause_for_log(), "notifications/initialized was not taken");
     }
-    let (level, standing) = {
-        let state = joined.state();
-        (state.level.clone(), state.standing.clone())
-    };
+    let level = joined.state().level.clone();
     if let Some(level) = level {
         super::home::tell_level(visit, server, &way, &level).await;
     }
-    if let Some(standing) = standing {
-        standing::follow(visit, joined, server, link, &standing);
+}
+
+/// A new session is heard from now on. If lists had to go without its server, the client hears that they have changed.
+fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Link>) {
+    let was_missing = server.catalog.is_late();
+    server.catalog.saw(true);
+    let Some(standing) = joined.state().standing.clone() else { return };
+    if was_missing {
+        for kind in ["tools", "prompts", "resources"] {
+            let changed = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{kind}/list_changed"}}"#);
+            // A client that reads too slowly asks again by itself, or not at all.
+            let _full = standing.try_send(Event::message(Bytes::from(changed)));
+        }
     }
+    standing::follow(visit, joined, server, link, &standing);
 }
 
 /// Every session, by its number, or by its caller where that one speaks 2026-07-28.

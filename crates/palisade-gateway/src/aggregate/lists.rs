@@ -1,8 +1,9 @@
 //! Lists of the aggregate: asked from every server side by side, merged in the servers' order.
 //!
 //! 1. An item is the server's own bytes; only its name is put in another form where it must be.
-//! 2. Each server has `aggregate.timeout`. What does not come in time, or not at all, is missing, and the list names the
-//!    server under `dev.palisade/partial`. If no server answers, the list is an error.
+//! 2. Each server has `aggregate.timeout`; one that was late has little more than none for half a minute, unless it answers.
+//!    What does not come in time, or not at all, is missing, and the list names the server under `dev.palisade/partial`.
+//!    If no server answers, the list is an error.
 //! 3. A long list comes in pages. A cursor says where the next page begins, by server and place, so that a server that
 //!    comes or goes between two pages moves no other item.
 
@@ -30,6 +31,9 @@ use crate::upstream::{Server, invalid};
 const PAGE: usize = 1000;
 /// Bytes on one page of ours, beyond its first item.
 const PAGE_BYTES: usize = 4 << 20;
+
+/// How long a server has that was late a moment ago: enough for one that answers again.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// One item as its server wrote it.
 pub(super) struct Item {
@@ -81,7 +85,7 @@ pub(super) async fn list(
     Ok(super::result(message, &page.written(kind, cursor, message.revision().is_modern())))
 }
 
-/// Asks each server at the same time; each has `patience` to answer.
+/// Asks each server at the same time; each has `patience` to answer. One that was late a moment ago is not waited for.
 pub(crate) async fn from_each<T, F>(
     patience: Duration,
     servers: &[Arc<Server>],
@@ -92,19 +96,26 @@ where
     F: Future<Output = Result<T, Refusal>> + Send + 'static,
 {
     let begin = |server: &Arc<Server>| {
+        let patience = if server.catalog.is_late() { AT_ONCE.min(patience) } else { patience };
         let asking = tokio::time::timeout(patience, ask(Arc::clone(server)));
         AbortOnDropHandle::new(tokio::spawn(asking))
     };
     let asked: Vec<_> = servers.iter().map(begin).collect();
     let mut answers = Vec::with_capacity(asked.len());
     for (server, answer) in servers.iter().zip(asked) {
-        let answer = match answer.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Refusal::new(Reason::Timeout).because("aggregate.timeout")),
+        answers.push(match answer.await {
+            Ok(Ok(answer)) => {
+                server.catalog.saw(answer.is_ok());
+                answer
+            }
+            Ok(Err(_)) => {
+                if !server.catalog.is_late() {
+                    server.catalog.was_late();
+                }
+                Err(Refusal::new(Reason::Timeout).because("aggregate.timeout"))
+            }
             Err(error) => Err(Refusal::new(Reason::Internal).because(error)),
-        };
-        server.catalog.saw(answer.is_ok());
-        answers.push(answer);
+        });
     }
     answers
 }

@@ -5,7 +5,7 @@
 //! check of the headers still stands, and its names stay its own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) struct Catalog {
     asking: Arc<tokio::sync::Mutex<()>>,
     offered: Mutex<Arc<Offered>>,
     state: AtomicU8,
+    /// Until when nobody waits for it in a list.
+    late_until_ms: AtomicU64,
 }
 
 const UP: u8 = 1;
@@ -134,6 +136,7 @@ impl Kind {
 
 const KEPT_MS: u64 = 60_000;
 const RETRY_MS: u64 = 10_000;
+const LATE_MS: u64 = 30_000;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pages of one list that are read.
@@ -215,6 +218,20 @@ impl Catalog {
     /// Notes whether the server answered a question of ours.
     pub(crate) fn saw(&self, up: bool) {
         self.state.store(if up { UP } else { DOWN }, Relaxed);
+        if up {
+            self.late_until_ms.store(0, Relaxed);
+        }
+    }
+
+    /// Notes that the server did not answer in time: for a while lists do not wait for it.
+    pub(crate) fn was_late(&self) {
+        self.saw(false);
+        self.late_until_ms.store(time::now().monotonic_ms + LATE_MS, Relaxed);
+    }
+
+    /// Whether the server was late a moment ago and has not answered since.
+    pub(crate) fn is_late(&self) -> bool {
+        time::now().monotonic_ms < self.late_until_ms.load(Relaxed)
     }
 
     /// Whether the server answered when it was last asked, in a word.

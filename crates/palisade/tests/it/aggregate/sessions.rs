@@ -1,10 +1,14 @@
 //! Sessions with several servers, and servers that are broken.
 
+use std::io::Write;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use super::{Caller, gate, http, stdio};
+use super::{Caller, SERVER, gate, http, stdio};
 use crate::gate::{OTHER, until};
 use crate::harness::built;
+use crate::streams::read_until;
 use crate::upstream::Upstream;
 
 /// A3: a server that is down, and one that never answers, are missing from a list, which says so; the others are not
@@ -34,6 +38,32 @@ fn a_broken_server_harms_nobody() {
         assert_eq!(caller.ask("tools/call", json!({"name": "dead.read", "arguments": {}})).code(), "MCP-003");
     }
     until("the log to say so", || gate.log.lock().unwrap().contains("a list goes without it").then_some(()));
+}
+
+/// A3: a server that was late holds up one list, not each; when it has come up, the client hears that lists have changed.
+#[test]
+fn a_late_server_holds_up_one_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let late = SERVER.replace(
+        "for line in sys.stdin:",
+        "import os\nwhile not os.path.exists(sys.argv[3]):\n    time.sleep(0.02)\nfor line in sys.stdin:",
+    );
+    let command = json!(["python3", "-c", late, "late", json!({"tools": ["slow"]}).to_string(), go]);
+    let servers = [format!("[servers.late]\ncommand = {command}\n"), stdio("quick", &json!({"tools": ["read"]}))];
+    let gate = gate(&servers, "[aggregate]\ntimeout = \"3s\"\n", &[]);
+    let caller = Caller::legacy(&gate);
+    let headers = [("Mcp-Session-Id", caller.session.as_deref().unwrap()), ("Accept", "text/event-stream")];
+    let mut standing = gate.connect();
+    standing.write_all(&gate.request("GET", "/mcp", &headers, b"")).unwrap();
+    let started = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(caller.names("tools/list", "tools", "name"), ["read"]);
+    }
+    assert!(started.elapsed() < Duration::from_secs(6), "four lists waited {:?}", started.elapsed());
+    std::fs::write(&go, "").unwrap();
+    read_until(&mut standing, "notifications/tools/list_changed");
+    assert_eq!(caller.names("tools/list", "tools", "name"), ["slow", "read"]);
 }
 
 /// A3: if no server answers, a list is an error.
