@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -167,31 +168,72 @@ impl Running {
         self.asker.clone()
     }
 
-    /// Stops: not ready, no new connections, calls under way end, children end, the journal is flushed. Whatever is not
-    /// done within `timeouts.shutdown` is cut.
-    pub async fn stop(self) {
-        let patience = self.current.snapshot().timeouts.shutdown;
+    /// Stops in order, within `timeouts.shutdown`:
+    ///
+    /// 1. Readiness goes first. For the time of `timeouts.notice` everything else is as ever, so that a load balancer
+    ///    can look away before anything is refused.
+    /// 2. No new connections; idle ones close; streams without an end of their own end.
+    /// 3. Calls under way come to their end. Those that do not are cut: a stream with an error, the rest with its
+    ///    connection.
+    /// 4. Children end, and the journal is on the disk.
+    pub async fn stop(&self) {
+        let timeouts = self.current.snapshot().timeouts;
+        let end = Instant::now() + timeouts.shutdown;
+        self.lasting.set_ready(false);
+        tokio::time::sleep(timeouts.notice.unwrap_or_default()).await;
+        self.stop.cancel();
+        self.connections.close();
+        let reserve = RESERVE.min(timeouts.shutdown / 4);
+        if tokio::time::timeout_at(end - reserve, self.connections.wait()).await.is_err() {
+            tracing::warn!("calls are cut near the end of timeouts.shutdown");
+            self.cut().await;
+        }
+        self.end(end).await;
+    }
+
+    /// Stops now: what is under way is cut, and recorded as it stands.
+    pub async fn force(&self) {
         self.lasting.set_ready(false);
         self.stop.cancel();
         self.connections.close();
-        if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
-            tracing::warn!("some calls were cut at the end of timeouts.shutdown");
+        self.cut().await;
+        self.end(Instant::now() + LAST_WORDS).await;
+    }
+
+    /// Cuts what is under way, and waits until each record is closed.
+    async fn cut(&self) {
+        self.lasting.cut.cancel();
+        if tokio::time::timeout(2 * LAST_WORDS, self.connections.wait()).await.is_err() {
+            tracing::error!("some calls could not be cut");
         }
-        for server in self.current.snapshot().servers.values() {
-            if let Upstream::Stdio(upstream) = &server.upstream {
-                upstream.stop().await;
+    }
+
+    /// Ends children and the journal.
+    async fn end(&self, end: Instant) {
+        let children = async {
+            for server in self.current.snapshot().servers.values() {
+                if let Upstream::Stdio(upstream) = &server.upstream {
+                    upstream.stop().await;
+                }
             }
+            self.children.close();
+            self.children.wait().await;
+        };
+        if tokio::time::timeout_at(end, children).await.is_err() {
+            // Their keepers end them when this process is gone.
+            tracing::warn!("some children outlast the gateway for a moment");
         }
-        self.children.close();
-        if tokio::time::timeout(CHILDREN, self.children.wait()).await.is_err() {
-            tracing::error!("some children did not end");
+        let last = end.max(Instant::now() + LAST_WORDS);
+        if tokio::time::timeout_at(last, self.lasting.journal.flush()).await.is_err() {
+            tracing::error!("the disk did not take the end of the journal in time");
         }
-        self.lasting.journal.flush().await;
     }
 }
 
-/// How long children may take to end; the keeper's own patience is shorter.
-const CHILDREN: Duration = Duration::from_secs(15);
+/// What is left of `timeouts.shutdown` for children and the journal, when calls took all the rest.
+const RESERVE: Duration = Duration::from_secs(5);
+/// How long a stream that is cut may take to say so.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 async fn sweep(current: Current, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);

@@ -186,6 +186,8 @@ pub struct Timeouts {
     pub session: Duration,
     /// For calls to end when the gateway stops.
     pub shutdown: Duration,
+    /// For everything but readiness to go on before that, as a part of it.
+    pub notice: Option<Duration>,
 }
 
 /// All servers together, at `/mcp`.

@@ -22,6 +22,7 @@ use super::places::{Full, Place, Room};
 use crate::counters::Cut;
 use crate::current::Current;
 use crate::pipeline;
+use crate::running::LAST_WORDS;
 use crate::snapshot::Snapshot;
 
 /// A request as it came off the wire, or a line of standard input in its place.
@@ -131,7 +132,14 @@ async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, place
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            let cut = async {
+                lasting.cut.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            };
+            tokio::select! {
+                ended = &mut connection => ended,
+                () = cut => return,
+            }
         }
     };
     if let Err(error) = ended {

@@ -107,7 +107,10 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
         tokio::select! {
             () = running.stop() => ExitCode::SUCCESS,
             // A second signal means now.
-            () = signals.stop() => ExitCode::FAILURE,
+            () = signals.stop() => {
+                running.force().await;
+                ExitCode::FAILURE
+            }
         }
     })
 }

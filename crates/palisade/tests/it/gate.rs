@@ -156,13 +156,23 @@ impl Gate {
 
     /// Stops the gateway in order, and returns the lines of its journal, which must be intact.
     pub(crate) fn journal(mut self) -> Vec<serde_json::Value> {
-        let mut verified = String::new();
         self.stop();
+        self.verify()
+    }
+
+    /// The lines of the journal of a gateway that has ended.
+    pub(crate) fn verify(&self) -> Vec<serde_json::Value> {
+        let mut verified = String::new();
         let output = palisade().args(["audit", "verify"]).arg(self.audit()).output().unwrap();
         verified.push_str(&String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{verified}{}", String::from_utf8_lossy(&output.stderr));
         assert!(verified.contains(" 0 open"), "{verified}");
         lines(&self.audit())
+    }
+
+    /// Waits until the gateway ends.
+    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
+        wait(&mut self.child)
     }
 
     /// Stops the gateway in order.

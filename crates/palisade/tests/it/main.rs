@@ -15,6 +15,7 @@ mod children;
 mod closed_pipes;
 mod conformance;
 mod differentials;
+mod drain;
 mod edge;
 mod floods;
 mod gate;

@@ -15,12 +15,12 @@ use crate::gate::{Answer, Gate, KEY, OTHER, signal, until, write_private};
 use crate::hostile::rogue::{Rogue, hangs};
 use crate::upstream::Upstream;
 
-const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+pub(crate) const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 const BOTH: &[(&str, &str)] = &[("test", KEY), ("other", OTHER)];
 const ONE: &[(&str, &str)] = &[("test", KEY)];
 
 /// A file of settings with these keys and servers.
-fn settings(keys: &[(&str, &str)], servers: &[(&str, &str)], more: &str) -> String {
+pub(crate) fn settings(keys: &[(&str, &str)], servers: &[(&str, &str)], more: &str) -> String {
     let mut text = "environment = \"development\"\n[listen]\naddress = \"127.0.0.1:0\"\n\
          [log]\nlevel = \"debug\"\nformat = \"pretty\"\n[audit]\ndir = \"DIR/audit\"\n"
         .to_owned();
@@ -72,13 +72,20 @@ impl Gate {
         last["faults"].to_string()
     }
 
-    fn ping(&self, server: &str, key: &str) -> Answer {
+    pub(crate) fn ping(&self, server: &str, key: &str) -> Answer {
         let bearer = format!("Bearer {key}");
         self.raw(&self.request("POST", &format!("/mcp/{server}"), &[("Authorization", &bearer)], PING))
     }
 
     /// Opens a stream and reads its head.
-    fn open(&self, method: &str, server: &str, key: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    pub(crate) fn open(
+        &self,
+        method: &str,
+        server: &str,
+        key: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> TcpStream {
         let bearer = format!("Bearer {key}");
         let headers = [&[("Authorization", bearer.as_str()), ("Connection", "keep-alive")], headers].concat();
         let mut stream = self.connect();
@@ -96,7 +103,7 @@ impl Gate {
 }
 
 /// Reads a stream to the end of its chunked body; what was in it, and when it ended.
-fn rest(stream: &mut TcpStream) -> (String, Instant) {
+pub(crate) fn rest(stream: &mut TcpStream) -> (String, Instant) {
     let mut seen = Vec::new();
     let mut chunk = [0; 4096];
     while !seen.ends_with(b"0\r\n\r\n") {
@@ -122,7 +129,7 @@ fn is_open(stream: &mut TcpStream) -> bool {
 }
 
 /// An upstream that begins a stream for every GET and every tool call, and says nothing more.
-fn streaming() -> Rogue {
+pub(crate) fn streaming() -> Rogue {
     let hang = hangs("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: here\n\n");
     Rogue::doing(move |request, stream| match request.method().as_str() {
         "initialize" | "notifications/initialized" | "ping" => {
@@ -132,7 +139,8 @@ fn streaming() -> Rogue {
     })
 }
 
-const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"slow","arguments":{}}}"#;
+pub(crate) const CALL: &[u8] =
+    br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"slow","arguments":{}}}"#;
 
 /// I2: a changed file is taken over whole; one that is wrong changes nothing, and every fault is said.
 #[test]

@@ -168,7 +168,9 @@ fn message(raw: &raw::Limits, check: &mut Check<'_>) -> MessageLimits {
 
 fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
     let mut read = |name: &str, text: &str, most: u64| check.duration(&format!("timeouts.{name}"), text, most);
-    Timeouts {
+    let shutdown = read("shutdown", &raw.shutdown, 3600 * SECOND);
+    let notice = raw.notice.as_ref().map(|notice| read("notice", notice, 3600 * SECOND));
+    let timeouts = Timeouts {
         header: read("header", &raw.header, 60 * SECOND),
         body: read("body", &raw.body, 3600 * SECOND),
         connect: read("connect", &raw.connect, 60 * SECOND),
@@ -177,8 +179,14 @@ fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
         stream: read("stream", &raw.stream, 7 * 24 * 3600 * SECOND),
         stream_idle: read("stream_idle", &raw.stream_idle, 7 * 24 * 3600 * SECOND),
         session: read("session", &raw.session, 24 * 3600 * SECOND),
-        shutdown: read("shutdown", &raw.shutdown, 3600 * SECOND),
+        shutdown,
+        notice,
+    };
+    // A quarter of the time belongs to children and the journal.
+    if notice.is_some_and(|notice| notice > shutdown / 2) {
+        check.fault("timeouts.notice", "leaves less than half of timeouts.shutdown to calls", "shorten it");
     }
+    timeouts
 }
 
 fn audit(raw: &raw::Audit, check: &mut Check<'_>) -> Audit {

@@ -25,6 +25,9 @@ pub(in crate::config) struct Timeouts {
     pub(in crate::config) session: String,
     /// For calls to end when the gateway stops.
     pub(in crate::config) shutdown: String,
+    /// Before that, as a part of it: how long everything goes on but readiness, so that a load balancer can look away.
+    /// Without it there is no such time.
+    pub(in crate::config) notice: Option<String>,
 }
 
 impl Default for Timeouts {
@@ -40,6 +43,7 @@ impl Default for Timeouts {
             stream_idle: text("2h"),
             session: text("30m"),
             shutdown: text("30s"),
+            notice: None,
         }
     }
 }
