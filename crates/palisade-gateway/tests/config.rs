@@ -860,7 +860,12 @@ fn the_example_tells_the_defaults() {
     let defaults = values(&development(""));
     let of_the_example = |name: &str| {
         let chosen = ["environment", "listen.hosts", "listen.origins", "listen.trusted_proxies", "listen.deny"];
-        let also = ["audit.dir", "listen.security_headers.frame_options", "listen.max_connections_per_address"];
+        let also = [
+            "audit.dir",
+            "listen.security_headers.frame_options",
+            "listen.max_connections_per_address",
+            "timeouts.notice",
+        ];
         let tables = ["servers.", "auth.keys", "key:"];
         chosen.contains(&name) || also.contains(&name) || tables.iter().any(|table| name.starts_with(table))
     };

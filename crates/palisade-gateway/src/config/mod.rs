@@ -18,6 +18,7 @@ pub mod production;
 mod raw;
 mod schema;
 mod secret;
+mod seen;
 mod shape;
 mod show;
 mod source;
@@ -41,6 +42,7 @@ pub use fault::{Fault, Place};
 pub use flags::{Flags, ServerFlag, Start};
 pub use schema::schema;
 pub use secret::{Command, Secret};
+pub use seen::Seen;
 pub use source::{Origin, Source};
 
 use check::{Check, keys};
@@ -62,6 +64,7 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
     let root = schema::value();
     let (mut layered, mut faults) = (Layered::default(), Faults::default());
     let mut digest = None;
+    let files = file.map(Seen::now).into_iter().collect();
     let readable = file.is_none_or(|path| {
         digest = read(path, &root, &mut layered, &mut faults);
         digest.is_some()
@@ -84,7 +87,7 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
         base: file.and_then(Path::parent).unwrap_or(Path::new("")),
         strict: raw.environment.is_strict(),
         key_variables: keys::variables(&raw).collect::<BTreeSet<_>>(),
-        files: file.map(Path::to_owned).into_iter().collect(),
+        files,
         faults: &mut faults,
     };
     let config = check::config(&raw, notes, &mut check);

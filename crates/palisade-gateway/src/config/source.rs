@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::env::Vars;
 use super::fault::{Fault, Place};
 use super::flags::{Flags, Start};
+use super::seen::Seen;
 use super::show::Line;
 use super::{Loaded, StaticKey, load};
 
@@ -46,12 +47,12 @@ pub struct Origin {
     /// How the SHA-256 of the file begins, in hexadecimal digits.
     pub digest: Option<String>,
     /// Every file that was read for it: the file itself, and those of keys, secrets and certificates.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<Seen>,
     fixed: Vec<Line>,
 }
 
 impl Origin {
-    pub(super) fn new(digest: Option<String>, files: Vec<PathBuf>, lines: &[Line]) -> Self {
+    pub(super) fn new(digest: Option<String>, files: Vec<Seen>, lines: &[Line]) -> Self {
         let fixed = lines.iter().filter(|line| FIXED.contains(&line.setting.as_str())).cloned().collect();
         Self { digest, files, fixed }
     }

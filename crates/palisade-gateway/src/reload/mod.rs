@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Origin, Source};
+use crate::config::{Origin, Seen, Source};
 use crate::current::Current;
 use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
@@ -72,7 +72,7 @@ pub(crate) struct Reloader {
 impl Reloader {
     /// Runs until the gateway stops.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut watch = Watch::new(self.started.files.clone()).await;
+        let mut watch = Watch::new(self.started.files.clone());
         let parts = Arc::new((self.source, self.started, self.around));
         loop {
             let mut asking = Vec::new();
@@ -88,7 +88,7 @@ impl Reloader {
             watch.look().await;
             let outcome = match reload(&parts, &self.current).await {
                 Ok(files) => {
-                    watch.set(files).await;
+                    watch = Watch::new(files);
                     Ok(())
                 }
                 Err(faults) => Err(Arc::from(faults)),
@@ -106,10 +106,7 @@ impl Reloader {
 }
 
 /// One reload: the files it read, or its faults.
-async fn reload(
-    parts: &Arc<(Source, Origin, Surroundings)>,
-    current: &Current,
-) -> Result<Vec<std::path::PathBuf>, Vec<String>> {
+async fn reload(parts: &Arc<(Source, Origin, Surroundings)>, current: &Current) -> Result<Vec<Seen>, Vec<String>> {
     let before = current.snapshot();
     let (parts, old) = (Arc::clone(parts), Arc::clone(&before));
     let built = tokio::task::spawn_blocking(move || build(&parts, &old)).await;

@@ -4,9 +4,9 @@
 //! symbolic link that Kubernetes turns to another folder, a network file system. It costs a few microseconds a second,
 //! and no dependency.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::config::Seen;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -15,81 +15,45 @@ const SETTLES: Duration = Duration::from_millis(100);
 /// One that is written for ever is read all the same, after so many looks.
 const LOOKS: usize = 10;
 
-/// Files, and how they were when they were last looked at.
-pub(super) struct Watch {
-    files: Vec<PathBuf>,
-    seen: Vec<Option<Print>>,
-}
-
-/// Differs when a file, or what its name leads to, is another one or was written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Print {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Print {
-    fn of(path: &Path) -> Option<Self> {
-        let about = std::fs::metadata(path).ok()?;
-        Some(Self {
-            device: about.dev(),
-            inode: about.ino(),
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        })
-    }
-}
+/// Files, as they were when they were last read.
+pub(super) struct Watch(Vec<Seen>);
 
 impl Watch {
-    /// As the files are now.
-    pub(super) async fn new(files: Vec<PathBuf>) -> Self {
-        let mut watch = Self { files, seen: Vec::new() };
-        watch.look().await;
-        watch
-    }
-
-    /// Other files from now on. What they were when the old ones were last looked at counts, where it is known.
-    pub(super) async fn set(&mut self, files: Vec<PathBuf>) {
-        let now = prints(&files).await;
-        let known = |path: &PathBuf| self.files.iter().position(|old| old == path).and_then(|at| self.seen.get(at));
-        self.seen = files.iter().zip(now).map(|(path, now)| known(path).copied().unwrap_or(now)).collect();
-        self.files = files;
+    /// Over these files.
+    pub(super) const fn new(files: Vec<Seen>) -> Self {
+        Self(files)
     }
 
     /// Takes the files as they are now for known.
     pub(super) async fn look(&mut self) {
-        self.seen = prints(&self.files).await;
+        self.0 = again(&self.0).await;
     }
 
     /// Waits until a file has changed and has settled. Safe to drop half-way.
     pub(super) async fn changed(&self) {
         loop {
             tokio::time::sleep(EVERY).await;
-            let mut now = prints(&self.files).await;
-            if now == self.seen {
+            let mut now = again(&self.0).await;
+            if now == self.0 {
                 continue;
             }
             for _ in 0..LOOKS {
                 tokio::time::sleep(SETTLES).await;
-                let next = prints(&self.files).await;
+                let next = again(&self.0).await;
                 if std::mem::replace(&mut now, next) == now {
                     break;
                 }
             }
-            if now != self.seen {
+            if now != self.0 {
                 return;
             }
         }
     }
 }
 
-/// On a thread of its own: a disk may be slow, and a network file system may hang.
-async fn prints(files: &[PathBuf]) -> Vec<Option<Print>> {
+/// The same files as they are now. On a thread of its own: a disk may be slow, and a network file system may hang.
+async fn again(files: &[Seen]) -> Vec<Seen> {
     let files = files.to_vec();
-    let looked = tokio::task::spawn_blocking(move || files.iter().map(|path| Print::of(path)).collect()).await;
+    let looked = tokio::task::spawn_blocking(move || files.iter().map(Seen::again).collect()).await;
     looked.unwrap_or_default()
 }

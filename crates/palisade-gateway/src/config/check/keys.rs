@@ -21,6 +21,7 @@ use crate::config::env::{self, Sets, TABLE};
 use crate::config::fault::Place;
 use crate::config::raw;
 use crate::config::secret::{Reference, Secret};
+use crate::config::seen::Seen;
 use crate::config::shape::nearest;
 
 /// What to do without a key.
@@ -205,7 +206,7 @@ fn split_name(item: &str) -> (Option<&str>, &str) {
 /// `--api-key-file`: one `NAME KEY` or `KEY` on each line.
 fn key_file(path: &Path, check: &mut Check<'_>, ring: &mut Ring) {
     const FLAG: Place = Place::Flag("--api-key-file");
-    check.files.push(path.to_owned());
+    check.files.push(Seen::now(path));
     let text = match private_file(path) {
         Ok(text) => text,
         Err((problem, cure)) => {
@@ -247,7 +248,7 @@ pub(super) fn from_env(at: &str, name: &str, check: &mut Check<'_>) -> Option<Se
 
 /// The secret in a file, without the line end after it.
 pub(super) fn from_file(at: &str, path: &Path, check: &mut Check<'_>) -> Option<Secret> {
-    check.files.push(path.to_owned());
+    check.files.push(Seen::now(path));
     match private_file(path) {
         Ok(text) if text.reveal().trim().is_empty() => {
             check.fault(at, format!("{} is empty", path.display()), "write the secret into it");

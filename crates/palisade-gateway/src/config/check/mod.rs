@@ -19,6 +19,7 @@ use super::fault::{Faults, Place};
 use super::flags::Flags;
 use super::merge::Layered;
 use super::raw;
+use super::seen::Seen;
 use palisade_guard::limit;
 use quantity::{MIB, SECOND};
 
@@ -33,7 +34,7 @@ pub(super) struct Check<'a> {
     /// Variables that hold keys and upstream credentials.
     pub(super) key_variables: BTreeSet<&'a str>,
     /// Every file read so far.
-    pub(super) files: Vec<PathBuf>,
+    pub(super) files: Vec<Seen>,
     pub(super) faults: &'a mut Faults,
 }
 

@@ -13,6 +13,7 @@ use crate::config::env;
 use crate::config::fault::Place;
 use crate::config::raw;
 use crate::config::secret::{Command, Reference, Secret, Url};
+use crate::config::seen::Seen;
 use crate::config::shape::join;
 
 pub(super) fn all(raw: &BTreeMap<String, raw::Server>, check: &mut Check<'_>) -> Vec<Server> {
@@ -80,7 +81,7 @@ fn http(setting: &str, raw: &raw::Server, url: &Url, check: &mut Check<'_>) -> U
     let ca_file = raw.ca_file.as_deref().map(|path| {
         let at = format!("{setting}.ca_file");
         let path = check.path(&at, path);
-        check.files.push(path.clone());
+        check.files.push(Seen::now(&path));
         if !path.is_file() {
             check.fault(&at, format!("{} is not a file", path.display()), "name a file of PEM certificates");
         }
