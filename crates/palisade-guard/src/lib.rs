@@ -3,8 +3,8 @@
 //! The crate decides and touches nothing: no socket, file, environment, clock or randomness of its own.
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
-//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`clock`], [`message`], [`naming`], [`refusal`],
-//!   [`seal`].
+//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`clock`], [`framing`], [`message`], [`naming`],
+//!   [`refusal`], [`seal`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`audit`].
 
@@ -15,6 +15,7 @@ pub mod authorize;
 pub mod breaker;
 pub mod clock;
 pub mod edge;
+pub mod framing;
 pub mod identify;
 pub mod limit;
 pub mod message;

@@ -8,11 +8,12 @@ use super::{Finding, Source};
 const GUARD: &str = "crates/palisade-guard/src/";
 
 /// A folder, or file, and what of the crate it may use beside itself: a module, or one type of it.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     // Words.
     ("arrival", &[]),
     ("breaker", &[]),
     ("clock", &[]),
+    ("framing", &[]),
     ("refusal", &[]),
     ("seal", &[]),
     ("naming", &[]),

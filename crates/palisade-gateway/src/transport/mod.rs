@@ -6,5 +6,6 @@ pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod patient;
 pub(crate) mod places;
-pub(crate) mod sse;
 pub(crate) mod stdio;
+
+pub(crate) use palisade_guard::framing::sse;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use palisade_guard::framing::lines::one_line;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
@@ -17,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::errors::drain;
 use super::launch::{Connection, Launch};
-use crate::transport::lines::{Lines, one_line};
+use crate::transport::lines::Lines;
 
 /// Lines that wait for the server to read them.
 const QUEUED: usize = 128;

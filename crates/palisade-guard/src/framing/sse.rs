@@ -5,31 +5,31 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Event {
+pub struct Event {
     /// `id:`
-    pub(crate) id: Option<Bytes>,
+    pub id: Option<Bytes>,
     /// `event:`; `None` and `message` are MCP messages.
-    pub(crate) name: Option<Bytes>,
+    pub name: Option<Bytes>,
     /// `retry:` in milliseconds.
-    pub(crate) retry: Option<u32>,
+    pub retry: Option<u32>,
     /// The lines of `data:`, joined with line feeds; empty in a priming event.
-    pub(crate) data: Bytes,
+    pub data: Bytes,
 }
 
 impl Event {
     /// A message without an id.
-    pub(crate) fn message(data: Bytes) -> Self {
+    pub fn message(data: Bytes) -> Self {
         Self { data, ..Self::default() }
     }
 
     /// Whether its data is meant to be an MCP message.
-    pub(crate) fn is_message(&self) -> bool {
+    pub fn is_message(&self) -> bool {
         !self.data.is_empty() && self.name.as_deref().is_none_or(|name| name == b"message")
     }
 
     /// Appends the event in wire form. A line break inside the data starts a new `data:` line, so data can forge no
     /// field of its own.
-    pub(crate) fn write(&self, out: &mut BytesMut) {
+    pub fn write(&self, out: &mut BytesMut) {
         if let Some(name) = &self.name {
             field(out, b"event: ", name);
         }
@@ -53,11 +53,11 @@ fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
 }
 
 /// A comment line that keeps a quiet stream open.
-pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Reads events from a stream of bytes. Memory is bounded by the limit given.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub struct Reader {
     buffer: BytesMut,
     /// Where to go on looking for the end of a line.
     scanned: usize,
@@ -71,11 +71,11 @@ pub(crate) struct Reader {
 
 /// An event grew beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub struct TooLarge;
 
 impl Reader {
     /// A reader that refuses an event or a line of more than `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             scanned: 0,
@@ -89,17 +89,17 @@ impl Reader {
     }
 
     /// Takes what arrived.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Signs of life so far: whole events and whole comments. A byte, or a line of an event that never ends, is none.
-    pub(crate) const fn signs(&self) -> u64 {
+    pub const fn signs(&self) -> u64 {
         self.signs
     }
 
     /// The next whole event, if it is there.
-    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, TooLarge> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, TooLarge> {
         while let Some(line) = self.line() {
             if line.is_empty() {
                 if let Some(event) = self.finish() {

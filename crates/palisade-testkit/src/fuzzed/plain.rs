@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// A document as it is written. `serde_json::Value` itself reads an object whose key is
 /// `$serde_json::private::RawValue` as the document inside its string, wherever the feature `raw_value` is on.
-pub struct Plain(pub Value);
+pub(super) struct Plain(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Plain {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {

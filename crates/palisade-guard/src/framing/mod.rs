@@ -1,0 +1,4 @@
+//! Where one message ends and the next begins: events and lines, from bytes as they arrive, cut anywhere.
+
+pub mod lines;
+pub mod sse;
