@@ -81,7 +81,7 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("I4", "probe", Later),
     ("I5", "deploy", Later),
     ("I6", "container", Later),
-    ("I7", "graceful stop; children never outlive the gateway", Later),
+    ("I7", "graceful stop; children never outlive the gateway", Now),
     ("I8", "clients", Later),
     ("J1", "tower layers", Later),
     ("J2", "parts on their own", Later),

@@ -226,7 +226,7 @@ fn every_way_to_change_a_file_is_seen() {
     assert_eq!(gate.until_version(before + 1)["digest"], gate.loaded()["digest"]);
 }
 
-/// I2, B2: the holder of a removed key is refused at the next call, its streams end within a second, and those of others
+/// I2, B2, P-B11: the holder of a removed key is refused at the next call, its streams end within a second, and those of others
 /// go on; so do those of a key whose limit alone has changed.
 #[test]
 fn a_removed_key_is_out_at_once() {
