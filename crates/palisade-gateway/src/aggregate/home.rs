@@ -16,7 +16,7 @@ use bytes::Bytes;
 use palisade_guard::message::{Envelope, Message, Shape, json};
 use palisade_guard::refusal::{Reason, Refusal};
 
-use super::joined::{Asked, Joined, Link, UNDER_WAY};
+use super::joined::{Asked, Joined, Link, keep};
 use super::tasks;
 use super::visit::{Visit, Way};
 use crate::passage::Passage;
@@ -83,11 +83,7 @@ impl Home {
         put_back: Option<PutBack>,
     ) -> Self {
         if let (Way::Legacy(joined, _), None, Some(id)) = (way, &put_back, message.id()) {
-            let mut state = joined.state();
-            if state.sent.len() >= UNDER_WAY {
-                state.sent.pop_front();
-            }
-            state.sent.push_back((id, Arc::clone(&server.name)));
+            keep(&mut joined.state().sent, (id, Arc::clone(&server.name)));
         }
         let mut home = Self::of(visit, server, way);
         (home.done, home.put_back) = (put_back.is_none(), put_back);
@@ -174,13 +170,10 @@ impl Home {
             id: bytes.slice(id.clone()),
             token: token.clone().map(|span| bytes.slice(span)),
         };
-        let mut state = joined.state();
-        if state.asked.len() >= UNDER_WAY {
-            state.asked.pop_front();
-        }
-        state.asked.push_back(asked);
-        drop(state);
-        let mut places = tasks::sealed(&self.visit, &self.server, bytes);
+        keep(&mut joined.state().asked, asked);
+        // A server that asks about a task asks about one of the client's own.
+        let about_theirs = matches!(&envelope.shape, Shape::Request { method, .. } if method.starts_with("tasks/"));
+        let mut places = if about_theirs { Vec::new() } else { tasks::sealed(&self.visit, &self.server, bytes) };
         places.push((id, number.to_string()));
         places.extend(token.map(|span| (span, number.to_string())));
         Some(replace(bytes, places))

@@ -100,7 +100,15 @@ pub(super) struct Asked {
 }
 
 /// Requests kept in mind, of each direction.
-pub(super) const UNDER_WAY: usize = 256;
+const UNDER_WAY: usize = 256;
+
+/// Keeps one more in mind; the oldest is forgotten where there are too many.
+pub(super) fn keep<T>(under_way: &mut VecDeque<T>, one: T) {
+    if under_way.len() >= UNDER_WAY {
+        under_way.pop_front();
+    }
+    under_way.push_back(one);
+}
 
 impl State {
     /// The request of a server that has this number: it is answered now.
@@ -361,5 +369,24 @@ impl Table {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Joined>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UNDER_WAY, keep};
+    use std::collections::VecDeque;
+
+    /// D3: what is kept in mind of a session is bounded, and the newest stays.
+    #[test]
+    fn what_is_under_way_is_bounded() {
+        let mut under_way = VecDeque::new();
+        for number in 0..UNDER_WAY + 10 {
+            keep(&mut under_way, number);
+        }
+        assert_eq!(
+            (under_way.len(), under_way.front(), under_way.back()),
+            (UNDER_WAY, Some(&10), Some(&(UNDER_WAY + 9)))
+        );
     }
 }

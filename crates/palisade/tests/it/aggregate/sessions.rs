@@ -119,6 +119,8 @@ fn sessions_are_bounded() {
     assert_eq!(gate.post(&[], body).status, 503);
     let headers = [("Mcp-Session-Id", first.as_str())];
     assert_eq!(gate.raw(&gate.request("DELETE", "/mcp", &headers, b"")).status, 200);
+    let long = String::from_utf8_lossy(body).replace("\"t\"", &format!("\"{}\"", "t".repeat(65 << 10)));
+    assert_eq!(gate.post(&[], long.as_bytes()).status, 413, "it would be kept, and said to each server");
     assert_eq!(gate.post(&[], body).status, 200, "there is a place again");
 }
 
