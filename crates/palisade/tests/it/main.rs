@@ -18,6 +18,7 @@ mod differentials;
 mod drain;
 mod edge;
 mod floods;
+mod forgotten;
 mod gate;
 mod harness;
 mod hostile;

@@ -8,6 +8,7 @@
 
 mod connection;
 mod events;
+mod forgotten;
 mod open;
 mod own;
 mod pool;
@@ -37,6 +38,7 @@ use crate::transport::collect::{Broken, collect};
 use crate::transport::sse::Event;
 use connection::Connection;
 use events::HttpEvents;
+use forgotten::Sessions;
 use open::OpenStreams;
 use pool::Pool;
 
@@ -44,6 +46,7 @@ use pool::Pool;
 pub(crate) struct HttpUpstream {
     pool: Pool,
     open: OpenStreams,
+    sessions: Sessions,
     breaker: Breaker,
     path: Uri,
     host: HeaderValue,
@@ -84,6 +87,7 @@ impl HttpUpstream {
             breaker: Breaker::new(settings.name, breaker::REMOTE),
             pool: Pool::new(url, tls, settings.connect_timeout, settings.descriptors),
             open: OpenStreams::default(),
+            sessions: Sessions::default(),
             path: path.parse().map_err(io::Error::other)?,
             host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
             own: settings.own,
@@ -109,15 +113,24 @@ impl HttpUpstream {
                 (Method::DELETE, Bytes::new(), Expected { id: None, resumed: false, revision: Revision::ASSUMED })
             }
         };
-        let request = self.request(&method, body, headers, session);
-        let (response, connection) = self.sent(request).await?;
+        // What is left of a stream is lost with its session; a session that is to end has ended.
+        let repeatable = matches!(vetted.call(), Call::Message(_) | Call::Stream { after: None });
+        let (response, connection) = self.sent_in(session, &method, body, headers, repeatable).await?;
         match vetted.call() {
             Call::Message(message) => {
                 let answered = self.answer(message, expected, response, connection).await?;
+                if let Some(Opened { session: Session::Http(id), .. }) = &answered.opened {
+                    self.sessions.keep(id, message.bytes(), &message.id().unwrap_or_default());
+                }
                 Ok(self.open.follow(message, session, answered))
             }
             Call::Stream { .. } => self.stream(response, connection, expected),
-            Call::End => Box::pin(self.ended(response, connection)).await,
+            Call::End => {
+                if let Some(Resumed { session: Session::Http(id), .. }) = session {
+                    self.sessions.forget(id);
+                }
+                Box::pin(self.ended(response, connection)).await
+            }
         }
     }
 
@@ -156,7 +169,7 @@ impl HttpUpstream {
         out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         out.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, text/event-stream"));
         if let Some(Resumed { session: Session::Http(id), .. }) = session
-            && let Ok(id) = HeaderValue::from_str(id)
+            && let Some(id) = self.sessions.now(id)
         {
             out.insert(&SESSION, id);
         }

@@ -18,7 +18,17 @@ const IDS: [&[u8]; 2] = [b"0", b"1"];
 impl HttpUpstream {
     /// Opens a session, none where the upstream keeps none; and the answer.
     pub(crate) async fn initialize(&self, body: &Bytes) -> Result<(Option<Resumed>, Bytes), Refusal> {
-        let (headers, answer) = self.exchange(body.clone(), own_headers(None), None, IDS[0]).await?;
+        let request = Bytes::from_static(IDS[0]);
+        let (session, answer) = self.initialized(body, request.clone()).await?;
+        if let Some(Resumed { session: Session::Http(id), .. }) = &session {
+            self.sessions.keep(id, body, &request);
+        }
+        Ok((session, answer))
+    }
+
+    /// The same for any `initialize`, whose id is `request`.
+    pub(super) async fn initialized(&self, body: &Bytes, request: Bytes) -> Result<(Option<Resumed>, Bytes), Refusal> {
+        let (headers, answer) = self.exchange(body.clone(), own_headers(None), None, request).await?;
         let revision = agreed_revision(&answer).ok_or_else(|| invalid("initialize was refused"))?;
         let id = headers.get(&SESSION).and_then(|id| id.to_str().ok());
         let session = id.map(|id| Resumed { session: Session::Http(id.into()), revision });
@@ -38,7 +48,7 @@ impl HttpUpstream {
         if modern {
             headers.insert("mcp-method", HeaderValue::from_str(method).map_err(invalid)?);
         }
-        self.exchange(body, headers, session, IDS[1]).await.map(|(_, answer)| answer)
+        self.exchange(body, headers, session, Bytes::from_static(IDS[1])).await.map(|(_, answer)| answer)
     }
 
     /// Tells something.
@@ -53,6 +63,9 @@ impl HttpUpstream {
     pub(crate) async fn end(&self, session: &Resumed) {
         let headers = own_headers(Some(session.revision));
         let request = self.request(&Method::DELETE, Bytes::new(), &headers, Some(session));
+        if let Session::Http(id) = &session.session {
+            self.sessions.forget(id);
+        }
         if let Ok((response, connection)) = self.pool.send(request).await {
             drop(self.read_to_end(response.into_body(), connection).await);
         }
@@ -63,13 +76,13 @@ impl HttpUpstream {
         body: Bytes,
         headers: HeaderMap,
         session: Option<&Resumed>,
-        id: &'static [u8],
+        id: Bytes,
     ) -> Result<(HeaderMap, Bytes), Refusal> {
         let request = self.request(&Method::POST, body, &headers, session);
         let (response, connection) = self.pool.send(request).await?;
         let (head, body) = response.into_parts();
         let revision = session.map_or(Revision::V2025_11_25, |session| session.revision);
-        let expected = Expected { id: Some(Bytes::from_static(id)), resumed: false, revision };
+        let expected = Expected { id: Some(id), resumed: false, revision };
         match (head.status, media(&head.headers)?) {
             (StatusCode::OK, Media::Json) => {
                 let bytes = self.read_to_end(body, connection).await?;
