@@ -177,13 +177,14 @@ impl Joined {
             return Ok(Arc::clone(link));
         }
         let (joined, visit, server) = (Arc::clone(self), visit.clone(), Arc::clone(server));
+        let (late, begun) = (server.catalog.is_late(), time::instant());
         // Whoever needs it may leave: a server that is slow to start would otherwise never get there.
         let opening = tokio::spawn(async move {
             let link = Arc::new(open(&joined, &visit, &server).await?);
             settle(&joined, &visit, &server, &link).await;
             *slot = Some(Arc::clone(&link));
             drop(slot);
-            join(&joined, &visit, &server, &link);
+            join(&joined, &visit, &server, &link, late || begun.elapsed() >= visit.patience());
             Ok(link)
         });
         opening.await.map_err(|error| Refusal::new(Reason::Internal).because(error))?
@@ -255,8 +256,7 @@ async fn settle(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link:
 }
 
 /// A new session is heard from now on. If lists had to go without its server, the client hears that they have changed.
-fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Link>) {
-    let was_missing = server.catalog.is_late();
+fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Link>, was_missing: bool) {
     server.catalog.saw(true);
     let Some(standing) = joined.state().standing.clone() else { return };
     if was_missing {
