@@ -59,8 +59,9 @@ for server in everything filesystem memory sequential-thinking; do
   ln -s "$parts/node_modules/.bin/mcp-server-$server" "$parts/bin/mcp-server-$server"
 done
 
-# The server that fetches pages would install its reader of pages at its first call.
-(cd "$parts"/venv/lib/python3*/site-packages/readabilipy/javascript &&
-  PATH="$parts/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+# The server that fetches pages would install its reader of pages at its first call, and whatever version there is then.
+reader=$(echo "$parts"/venv/lib/python3*/site-packages/readabilipy/javascript)
+cp "$pins/readabilipy-lock.json" "$reader/package-lock.json"
+(cd "$reader" && PATH="$parts/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 
 echo "$stamp" > "$parts/stamp"

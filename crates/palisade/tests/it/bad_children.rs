@@ -209,9 +209,9 @@ fn peak(gate: &Gate) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// How much the floods below write; the whole gigabyte with `PALISADE_LONG_TESTS=1`.
+/// How much the floods below write; the whole gigabyte with `PALISADE_LONG=1`.
 fn flood() -> u64 {
-    if std::env::var_os("PALISADE_LONG_TESTS").is_some() { 1 << 30 } else { 100 << 20 }
+    if std::env::var_os("PALISADE_LONG").is_some() { 1 << 30 } else { 100 << 20 }
 }
 
 /// R7, A3: a flood on stderr is read to its end, whatever its lines are, and takes neither memory nor the log.
