@@ -75,6 +75,14 @@ impl Speaks {
         }
     }
 
+    /// The same, holding nothing of the request's buffer.
+    pub(crate) fn detached(mut self) -> Self {
+        if let Self::Mcp { id: Some(id), .. } = &mut self {
+            *id = Bytes::copy_from_slice(id);
+        }
+        self
+    }
+
     /// Whether the caller speaks 2026-07-28 or later.
     pub(crate) const fn is_modern(&self) -> bool {
         matches!(self, Self::Mcp { modern: true, .. })

@@ -156,7 +156,9 @@ fn stream(taken: Taken<'_>, mut passage: Passage, events: Box<dyn Events>, mut h
     headers.insert(CONTENT_TYPE, EVENTS);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
-    let (speaks, correlation) = (passage.speaks, passage.record.facts.correlation);
+    // What lives as long as the stream must not hold the buffer of its request, 8 KiB for a few bytes.
+    passage.record.facts.detach();
+    let (speaks, correlation) = (passage.speaks.detached(), passage.record.facts.correlation);
     let Taken { current, gate } = taken;
     let lasting = Arc::clone(&gate.lasting);
     let ending = Ending {

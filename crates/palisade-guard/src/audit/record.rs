@@ -201,6 +201,14 @@ impl Record {
         self.path = target.clone();
     }
 
+    /// Lets go of the buffer in which the request came: for a record that stays open as long as a stream does.
+    pub fn detach(&mut self) {
+        self.rpc_id = self.rpc_id.as_deref().map(Bytes::copy_from_slice);
+        if let Ok(path) = Uri::try_from(self.path.path()) {
+            self.path = path;
+        }
+    }
+
     /// The caller's own correlation id, beside ours.
     pub fn set_callers_correlation(&mut self, theirs: &str) {
         self.callers_correlation = Some(bounded(theirs, WORD).into());

@@ -39,7 +39,9 @@ pub(crate) struct HttpEvents {
 
 impl HttpEvents {
     /// The events of `body`; one event holds at most `limit` bytes.
-    pub(crate) fn new(body: Incoming, expected: Expected, limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(body: Incoming, mut expected: Expected, limit: usize, patience: Duration) -> Self {
+        // Copied: a stream must not hold the buffer of its request.
+        expected.id = expected.id.as_deref().map(Bytes::copy_from_slice);
         let patience = expected.id.is_some().then(|| (patience, Box::pin(tokio::time::sleep(patience))));
         Self {
             body,

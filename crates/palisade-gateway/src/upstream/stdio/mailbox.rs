@@ -51,13 +51,14 @@ impl Mail {
 /// Where the server's messages for one stream go.
 #[derive(Debug, Clone)]
 pub(super) struct Sink {
-    mail: mpsc::Sender<Mail>,
+    /// Boxed: a channel sets aside room for 32 at once, and most streams never hold one.
+    mail: mpsc::Sender<Box<Mail>>,
     queued: Arc<AtomicUsize>,
 }
 
 /// Where a client's stream takes them from.
 pub(super) struct Mailbox<G> {
-    mail: mpsc::Receiver<Mail>,
+    mail: mpsc::Receiver<Box<Mail>>,
     queued: Arc<AtomicUsize>,
     first: Option<Event>,
     ended: bool,
@@ -73,7 +74,7 @@ impl Sink {
         let queued = self.queued.fetch_add(bytes, Relaxed);
         // One message of any size may wait; beyond that a client that does not read must not fill our memory.
         let fits = queued == 0 || queued + bytes <= WAITING_BYTES;
-        let sent = fits && self.mail.try_send(mail).is_ok();
+        let sent = fits && self.mail.try_send(Box::new(mail)).is_ok();
         if !sent {
             self.queued.fetch_sub(bytes, Relaxed);
         }
@@ -134,12 +135,12 @@ impl<G: Send + Unpin + 'static> Mailbox<G> {
     fn poll_mail(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Mail, Refusal>>> {
         match self.mail.poll_recv(context) {
             Poll::Ready(mail) => {
-                let bytes = mail.as_ref().map_or(0, Mail::bytes);
+                let bytes = mail.as_ref().map_or(0, |mail| mail.bytes());
                 self.queued.fetch_sub(bytes, Relaxed);
                 if let Some((patience, sleep)) = &mut self.patience {
                     sleep.as_mut().reset(Instant::now() + *patience);
                 }
-                Poll::Ready(mail.map(Ok))
+                Poll::Ready(mail.map(|mail| Ok(*mail)))
             }
             Poll::Pending => {
                 let Some((_, sleep)) = &mut self.patience else { return Poll::Pending };

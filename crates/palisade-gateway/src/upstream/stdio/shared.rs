@@ -107,8 +107,9 @@ impl SharedServer {
             if table.ended {
                 return Err(gone());
             }
-            let token = token.clone().map(|span| bytes.slice(span));
-            table.requests.insert(number, Request { id: bytes.slice(id.clone()), token, sink });
+            // Copied: an open request must not hold the buffer in which it came.
+            let copied = |span: &Range<usize>| Bytes::copy_from_slice(bytes.get(span.clone()).unwrap_or_default());
+            table.requests.insert(number, Request { id: copied(&id), token: token.as_ref().map(copied), sink });
         }
         let own = number.to_string();
         let mut places = vec![(id, own.as_bytes())];
