@@ -142,7 +142,7 @@ pub(crate) fn streaming() -> Rogue {
 pub(crate) const CALL: &[u8] =
     br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"slow","arguments":{}}}"#;
 
-/// I2: a changed file is taken over whole; one that is wrong changes nothing, and every fault is said.
+/// I2, R15: a changed file is taken over whole; one that is wrong changes nothing, and every fault is said.
 #[test]
 fn a_good_file_is_taken_over_and_a_bad_one_is_not() {
     let (one, two) = (Upstream::echo(), Upstream::echo());
@@ -182,7 +182,7 @@ fn a_good_file_is_taken_over_and_a_bad_one_is_not() {
     assert_eq!(gate.until_version(3)["last_reload"]["ok"], true, "and it is read again when it is right");
 }
 
-/// I2: written in place in two halves, replaced through symbolic links as Kubernetes does, and asked for by SIGHUP.
+/// I2, R15: written in place in two halves, replaced through symbolic links as Kubernetes does, and asked for by SIGHUP.
 #[test]
 fn every_way_to_change_a_file_is_seen() {
     let upstream = Upstream::echo();
@@ -226,7 +226,7 @@ fn every_way_to_change_a_file_is_seen() {
     assert_eq!(gate.until_version(before + 1)["digest"], gate.loaded()["digest"]);
 }
 
-/// I2, B2, P-B11: the holder of a removed key is refused at the next call, its streams end within a second, and those of others
+/// I2, B2, R15, P-B11: the holder of a removed key is refused at the next call, its streams end within a second, and those of others
 /// go on; so do those of a key whose limit alone has changed.
 #[test]
 fn a_removed_key_is_out_at_once() {
@@ -326,7 +326,7 @@ fn limits_count_on() {
     assert_eq!(gate.ping("one", KEY).status, 429);
 }
 
-/// I2: a hundred reloads while callers call: no call fails, and none sees half of one configuration and half of another.
+/// I2, R15: a hundred reloads while callers call: no call fails, and none sees half of one configuration and half of another.
 #[test]
 fn no_call_is_lost_to_a_reload() {
     let (one, two) = (Upstream::echo(), Upstream::echo());
