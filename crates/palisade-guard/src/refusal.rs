@@ -401,7 +401,7 @@ mod tests {
     /// E9: our own JSON-RPC codes lie outside the reserved range and follow `1000 + n`.
     #[test]
     fn every_number_is_the_protocols_or_ours() {
-        const PROTOCOL: [i32; 7] = [-32700, -32600, -32601, -32602, -32603, -32020, -32022];
+        const PROTOCOL: [i32; 8] = [-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022];
         for reason in Reason::ALL {
             let row = reason.row();
             let number: i32 = row.code.names().0.trim_start_matches("MCP-").parse().unwrap();
