@@ -180,6 +180,10 @@ impl Passage {
 
     /// Writes down what is about to be done; what cannot be recorded is not done.
     pub(crate) async fn intend(&mut self, gate: &Snapshot) -> Result<(), Refusal> {
+        // A call that is sent once more, since it was not done, is one call: its intent stands.
+        if self.record.facts.intended {
+            return Ok(());
+        }
         let intended = gate.lasting.journal.intend(&mut self.record.facts, self.now).await;
         let unrecorded = |down| Refusal::new(Reason::JournalUnavailable).because(format_args!("{down:?}"));
         self.fact("intend", intended.map_err(unrecorded))

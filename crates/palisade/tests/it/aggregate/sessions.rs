@@ -165,4 +165,6 @@ fn a_forgotten_session_is_opened_again() {
     let closing = lines.iter().filter(|line| line["kind"] == "closing" && line["name"] == "read");
     let decisions: Vec<_> = closing.map(|line| &line["decision"]).collect();
     assert_eq!(decisions, [&json!("allowed")]);
+    let intents = lines.iter().filter(|line| line["kind"] == "intent" && line["name"] == "read");
+    assert_eq!(intents.count(), 1, "one call has one intent, however often it is sent");
 }
