@@ -28,7 +28,7 @@ pub(crate) struct Grounds {
 
 impl Grounds {
     /// Whether `gate` would grant it too.
-    fn hold(&self, gate: &Snapshot) -> Result<(), Refusal> {
+    pub(crate) fn hold(&self, gate: &Snapshot) -> Result<(), Refusal> {
         gate.identify.lists.judge(self.address)?;
         let caller = authenticate::again(&gate.authenticate, &self.caller)
             .ok_or_else(|| Refusal::new(Reason::Unauthenticated).because("the key was withdrawn"))?;

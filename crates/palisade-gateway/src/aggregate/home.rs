@@ -4,7 +4,8 @@
 //! 1. A request of a server gets a number of ours, for two servers may choose the same id. The answer goes to the server
 //!    that asked, under its own id.
 //! 2. A resource that changed is named as its list names it. A task has the id that the caller knows.
-//! 3. The id of an event says which server it is of, so that a broken stream can be resumed.
+//! 3. The id of an event says which server it is of, so that a broken stream can be resumed. What comes then answers no
+//!    request that another server has.
 //! 4. A modern caller of a legacy server hears its answer, with what 2026-07-28 demands of one, and its progress, and
 //!    nothing else; that it left is told to the server.
 
@@ -64,6 +65,8 @@ pub(super) struct Home {
     server: Arc<Server>,
     way: Way,
     put_back: Option<PutBack>,
+    /// Whether these are the rest of a broken stream, which may hold an answer to any request.
+    resumed: bool,
     /// Whether nothing is owed any more.
     done: bool,
 }
@@ -71,7 +74,21 @@ pub(super) struct Home {
 impl Home {
     /// For messages that answer no call.
     pub(super) fn of(visit: &Visit, server: &Arc<Server>, way: &Way) -> Self {
-        Self { visit: visit.clone(), server: Arc::clone(server), way: way.clone(), put_back: None, done: true }
+        Self {
+            visit: visit.clone(),
+            server: Arc::clone(server),
+            way: way.clone(),
+            put_back: None,
+            resumed: false,
+            done: true,
+        }
+    }
+
+    /// For the rest of a broken stream.
+    pub(super) fn resumed(visit: &Visit, server: &Arc<Server>, way: &Way) -> Self {
+        let mut home = Self::of(visit, server, way);
+        home.resumed = true;
+        home
     }
 
     /// For the answer to a call.
@@ -136,6 +153,10 @@ impl Home {
     fn message(&mut self, bytes: &Bytes) -> Option<Bytes> {
         let envelope = judge::read(bytes.clone()).ok()?;
         match &envelope.shape {
+            Shape::Response { .. } if self.resumed && self.is_anothers(&envelope) => {
+                tracing::warn!(server = %self.server.name, "dropped an answer to what another server was asked");
+                None
+            }
             Shape::Response { .. } => {
                 self.done = true;
                 Some(self.response(bytes))
@@ -143,6 +164,14 @@ impl Home {
             Shape::Request { id, .. } => self.request(bytes, &envelope, id.clone()),
             Shape::Notification { method } => self.notification(bytes, &envelope, method),
         }
+    }
+
+    /// Whether this answers a request that another server has: none may answer in its name.
+    fn is_anothers(&self, answer: &Envelope) -> bool {
+        let (Way::Legacy(joined, _), Some(id)) = (&self.way, answer.id()) else { return false };
+        let state = joined.state();
+        let asked = state.sent.iter().rev().find(|(sent, _)| *sent == id);
+        asked.is_some_and(|(_, server)| *server != self.server.name)
     }
 
     fn response(&self, bytes: &Bytes) -> Bytes {

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -14,15 +13,17 @@ use palisade_guard::authenticate::Principal;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::message::headers::REVISION;
 use palisade_guard::message::{Call, Revision};
-use palisade_guard::refusal::{Detail, Reason, Refusal};
+use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::{authorize, validate};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::home::Home;
+use super::slot::Slot;
 use super::standing;
 use super::visit::{Visit, Way, response};
-use crate::random;
+use crate::ending::Grounds;
+use crate::pipeline::Door;
 use crate::session::{Resumed, Session};
 use crate::snapshot::Snapshot;
 use crate::time;
@@ -37,15 +38,13 @@ pub(super) struct Joined {
     /// Whether its client speaks 2026-07-28, and has no ids and requests of the server in a session.
     pub(super) modern: bool,
     revision: Revision,
-    slots: Mutex<HashMap<Arc<str>, Arc<Slot>>>,
+    slots: Mutex<HashMap<Arc<str>, Arc<Slot<Link>>>>,
     numbers: AtomicU64,
     state: Mutex<State>,
-    used_ms: AtomicU64,
+    pub(super) used_ms: AtomicU64,
     /// Cancelled when its client ends it.
     pub(super) ended: CancellationToken,
 }
-
-type Slot = tokio::sync::Mutex<Option<Arc<Link>>>;
 
 /// The session with one server.
 pub(super) struct Link {
@@ -53,8 +52,24 @@ pub(super) struct Link {
     pub(super) session: Option<Resumed>,
     /// What was agreed on with it.
     pub(super) revision: Revision,
+    /// Cancelled when a configuration comes in force that does not permit it.
+    pub(super) withdrawn: CancellationToken,
     /// What it needs to be ended in the name of whoever opened it.
     end: End,
+}
+
+impl Link {
+    /// Whether it still stands for this server: another upstream under the same name, since a reload, knows nothing of it.
+    fn is_for(&self, server: &Server) -> bool {
+        self.end.server.upstream.is(&server.upstream) && !self.withdrawn.is_cancelled()
+    }
+
+    /// Whether `gate` permits it too.
+    pub(super) fn holds(&self, gate: &Snapshot) -> bool {
+        let End { server, client, principal, .. } = &self.end;
+        let door = Door::One(Arc::clone(server));
+        Grounds { caller: principal.clone(), address: client.address(), door }.hold(gate).is_ok()
+    }
 }
 
 #[derive(Clone)]
@@ -161,7 +176,7 @@ impl Joined {
     /// The servers that have a session now, and it.
     pub(super) fn links(&self) -> Vec<(Arc<str>, Arc<Link>)> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = slots.iter().filter_map(|(name, slot)| Some((Arc::clone(name), slot.try_lock().ok()?.clone()?)));
+        let open = slots.iter().filter_map(|(name, slot)| Some((Arc::clone(name), slot.link()?)));
         open.collect()
     }
 
@@ -171,10 +186,9 @@ impl Joined {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(Arc::clone(&server.name)).or_default())
         };
-        let mut slot = slot.lock_owned().await;
-        // Another upstream under the same name, since a reload, knows nothing of it.
-        if let Some(link) = slot.as_ref().filter(|link| link.end.server.upstream.is(&server.upstream)) {
-            return Ok(Arc::clone(link));
+        let turn = slot.turn().await;
+        if let Some(link) = slot.link().filter(|link| link.is_for(server)) {
+            return Ok(link);
         }
         let (joined, visit, server) = (Arc::clone(self), visit.clone(), Arc::clone(server));
         let (late, begun) = (server.catalog.is_late(), time::instant());
@@ -182,8 +196,8 @@ impl Joined {
         let opening = tokio::spawn(async move {
             let link = Arc::new(open(&joined, &visit, &server).await?);
             settle(&joined, &visit, &server, &link).await;
-            *slot = Some(Arc::clone(&link));
-            drop(slot);
+            slot.put(&link);
+            drop(turn);
             join(&joined, &visit, &server, &link, late || begun.elapsed() >= visit.patience());
             Ok(link)
         });
@@ -191,13 +205,9 @@ impl Joined {
     }
 
     /// Forgets the session with a server, which has forgotten it.
-    pub(super) async fn forget(&self, server: &str, link: &Arc<Link>) {
-        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned();
-        if let Some(slot) = slot {
-            let mut slot = slot.lock().await;
-            if slot.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
-                *slot = None;
-            }
+    pub(super) fn forget(&self, server: &str, link: &Arc<Link>) {
+        if let Some(slot) = self.slots.lock().unwrap_or_else(PoisonError::into_inner).get(server) {
+            slot.forget(link);
         }
     }
 }
@@ -222,7 +232,8 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
         principal: visit.principal.clone(),
         headers: Arc::clone(&visit.headers),
     };
-    let first = Link { session: None, revision: joined.revision, end: end.clone() };
+    let first =
+        Link { session: None, revision: joined.revision, withdrawn: CancellationToken::new(), end: end.clone() };
     let way = Way::Legacy(Arc::clone(joined), Arc::new(first));
     let mut headers = visit.headers(&way, "initialize", None);
     headers.remove(&REVISION);
@@ -239,7 +250,7 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
     }
     headers.insert(&REVISION, HeaderValue::from_static(revision.name()));
     end.headers = Arc::new(headers);
-    Ok(Link { session, revision, end })
+    Ok(Link { session, revision, withdrawn: CancellationToken::new(), end })
 }
 
 /// What a new session is told before anything else: that it is open, and how much to log.
@@ -258,6 +269,7 @@ async fn settle(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link:
 /// A new session is heard from now on. If lists had to go without its server, the client hears that they have changed.
 fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Link>, was_missing: bool) {
     server.catalog.saw(true);
+    visit.gate.lasting.joined.judge_one(link);
     let Some(standing) = joined.state().standing.clone() else { return };
     if was_missing {
         for kind in ["tools", "prompts", "resources"] {
@@ -267,109 +279,6 @@ fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Li
         }
     }
     standing::follow(visit, joined, server, link, &standing);
-}
-
-/// Every session, by its number, or by its caller where that one speaks 2026-07-28.
-#[derive(Default)]
-pub(crate) struct Table(Mutex<HashMap<Key, Arc<Joined>>>);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Session(u64),
-    Caller(Arc<str>),
-}
-
-impl Table {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// A new session of a legacy client.
-    pub(super) fn begin(&self, gate: &Snapshot, hello: Bytes, revision: Revision) -> Result<Session, Refusal> {
-        let number = u64::from_le_bytes(random::bytes());
-        drop(self.insert(gate, Key::Session(number), Joined::new(hello, revision, false))?);
-        Ok(Session::Aggregate(number))
-    }
-
-    /// The session that a handle of ours stands for.
-    pub(super) fn find(&self, resumed: &Resumed) -> Result<Arc<Joined>, Refusal> {
-        let Session::Aggregate(number) = resumed.session else {
-            return Err(Refusal::new(Reason::SessionUnknown).because("a session with one server"));
-        };
-        let joined = self.lock().get(&Key::Session(number)).cloned();
-        let joined = joined.ok_or_else(|| Refusal::new(Reason::SessionUnknown).because("the session has ended"))?;
-        joined.used_ms.store(time::now().monotonic_ms, Relaxed);
-        Ok(joined)
-    }
-
-    /// The sessions of a caller of 2026-07-28 with servers that do not speak it.
-    pub(super) fn of_caller(&self, visit: &Visit) -> Result<Arc<Joined>, Refusal> {
-        let key = Key::Caller(Arc::clone(visit.principal.id()));
-        if let Some(joined) = self.lock().get(&key).cloned() {
-            joined.used_ms.store(time::now().monotonic_ms, Relaxed);
-            return Ok(joined);
-        }
-        let revision = Revision::V2025_11_25;
-        let hello = format!(
-            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{{"name":"palisade","version":"{}"}}}}}}"#,
-            revision.name(),
-            env!("CARGO_PKG_VERSION"),
-        );
-        self.insert(&visit.gate, key, Joined::new(Bytes::from(hello), revision, true))
-    }
-
-    fn insert(&self, gate: &Snapshot, key: Key, joined: Joined) -> Result<Arc<Joined>, Refusal> {
-        let most = gate.aggregate.max_sessions;
-        if self.len() >= most {
-            self.sweep(gate.timeouts.session);
-        }
-        let mut sessions = self.lock();
-        if let Some(known) = sessions.get(&key) {
-            return Ok(Arc::clone(known));
-        }
-        if sessions.len() >= most {
-            let limit = u64::try_from(most).unwrap_or(u64::MAX);
-            return Err(Refusal::new(Reason::NoCapacity)
-                .says("all sessions are in use (aggregate.max_sessions)")
-                .with("limit", Detail::Number(limit))
-                .retry_after(Duration::from_secs(10)));
-        }
-        let joined = Arc::new(joined);
-        sessions.insert(key, Arc::clone(&joined));
-        Ok(joined)
-    }
-
-    /// Ends a session.
-    pub(super) fn end(&self, resumed: &Resumed) {
-        if let Session::Aggregate(number) = resumed.session {
-            let ended = self.lock().remove(&Key::Session(number));
-            if let Some(joined) = ended {
-                joined.ended.cancel();
-            }
-        }
-    }
-
-    /// Ends sessions that nobody has used for long. Whoever uses one now holds it.
-    pub(crate) fn sweep(&self, idle: Duration) {
-        let now = time::now().monotonic_ms;
-        let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-        let mut ended = Vec::new();
-        self.lock().retain(|_, joined| {
-            let unused = Arc::strong_count(joined) == 1;
-            let old = now.saturating_sub(joined.used_ms.load(Relaxed)) >= idle;
-            if unused && old {
-                ended.push(Arc::clone(joined));
-            }
-            !(unused && old)
-        });
-        // Dropped here, outside of the lock.
-        drop(ended);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Joined>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]

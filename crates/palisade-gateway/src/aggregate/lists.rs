@@ -23,7 +23,7 @@ use crate::passage::Passage;
 use crate::random;
 use crate::reply::Reply;
 use crate::splice::{quoted, replace};
-use crate::upstream::catalog::{ITEMS, Kind, PAGES};
+use crate::upstream::catalog::{ITEMS, Kind, LIST_BYTES, PAGES};
 use crate::upstream::judge::BOUNDS;
 use crate::upstream::{Server, invalid};
 
@@ -120,15 +120,35 @@ where
     answers
 }
 
-/// The whole list of one server; empty where it has no such list.
+/// The whole list of one server; empty where it has no such list. A server that has forgotten its session gets another.
 async fn whole(visit: &Visit, server: &Arc<Server>, kind: Kind, meta: Option<Bytes>) -> Result<Vec<Item>, Refusal> {
     let way = visit.way(server).await?;
+    match read_all(visit, server, &way, kind, meta.as_ref()).await {
+        Err(refusal) if refusal.reason() == Reason::SessionUnknown => {
+            if let Way::Legacy(joined, link) = &way {
+                joined.forget(&server.name, link);
+            }
+            let way = visit.way(server).await?;
+            read_all(visit, server, &way, kind, meta.as_ref()).await
+        }
+        read => read,
+    }
+}
+
+async fn read_all(
+    visit: &Visit,
+    server: &Arc<Server>,
+    way: &Way,
+    kind: Kind,
+    meta: Option<&Bytes>,
+) -> Result<Vec<Item>, Refusal> {
     let meta = meta.filter(|_| matches!(way, Way::Modern));
     let mut items = Vec::new();
-    let mut cursor: Option<Bytes> = None;
+    let (mut cursor, mut heard): (Option<Bytes>, usize) = (None, 0);
     for _ in 0..PAGES {
-        let body = question(&way, kind, meta.as_ref(), cursor.as_ref());
-        let answer = visit.ask(server, &way, kind.method(), body).await?;
+        let body = question(way, kind, meta, cursor.as_ref());
+        let answer = visit.ask(server, way, kind.method(), body).await?;
+        heard += answer.len();
         let Some((result, _)) = json::find(&answer, 0..answer.len(), &["result"]) else {
             no_such_list(&answer)?;
             break;
@@ -136,7 +156,7 @@ async fn whole(visit: &Visit, server: &Arc<Server>, kind: Kind, meta: Option<Byt
         read_items(&answer, result.clone(), kind, &mut items)?;
         let next = json::find(&answer, result, &["nextCursor"]).filter(|(_, kind)| *kind == json::Kind::String);
         cursor = next.map(|(span, _)| answer.slice(span));
-        if cursor.is_none() || items.len() >= ITEMS {
+        if cursor.is_none() || items.len() >= ITEMS || heard >= LIST_BYTES {
             break;
         }
     }

@@ -14,7 +14,9 @@ mod listen;
 mod lists;
 mod named;
 mod opening;
+mod slot;
 mod standing;
+mod table;
 mod tasks;
 mod visit;
 
@@ -36,8 +38,9 @@ use crate::session::Resumed;
 use crate::snapshot::Snapshot;
 use crate::upstream::catalog::Kind;
 use crate::upstream::{Answer, Response, Server};
-pub(crate) use joined::Table;
+
 pub(crate) use lists::from_each;
+pub(crate) use table::Table;
 use visit::Visit;
 
 /// What the aggregate is made of.

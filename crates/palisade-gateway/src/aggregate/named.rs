@@ -94,7 +94,7 @@ async fn once(
             home.settle();
             passage.record.facts.try_again();
             if let Way::Legacy(joined, link) = &way {
-                joined.forget(&server.name, link).await;
+                joined.forget(&server.name, link);
             }
             Ok(Outcome::Forgotten)
         }

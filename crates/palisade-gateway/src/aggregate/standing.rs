@@ -63,7 +63,7 @@ pub(super) async fn stream(
     let session = way.link().and_then(|link| link.session.as_ref());
     let call = Call::Stream { after: Some(id.into()) };
     let reply = pipeline::deed(&visit.gate, passage, &there, &server, session, call).await?;
-    Ok(Home::of(visit, &server, &way).reply(reply))
+    Ok(Home::resumed(visit, &server, &way).reply(reply))
 }
 
 /// Follows what a server says by itself, for as long as the client listens.
@@ -76,7 +76,7 @@ pub(super) fn follow(
 ) {
     let mut home = Home::of(visit, server, &Way::Legacy(Arc::clone(joined), Arc::clone(link)));
     let (visit, server, link, to) = (visit.clone(), Arc::clone(server), Arc::clone(link), to.clone());
-    let ended = joined.ended.clone();
+    let (ended, withdrawn) = (joined.ended.clone(), link.withdrawn.clone());
     tokio::spawn(async move {
         let following = async {
             let mut wait = AGAIN.0;
@@ -89,6 +89,7 @@ pub(super) fn follow(
             () = following => {}
             () = to.closed() => {}
             () = ended.cancelled() => {}
+            () = withdrawn.cancelled() => {}
         }
     });
 }

@@ -119,6 +119,7 @@ async fn reload(parts: &Arc<(Source, Origin, Surroundings)>, current: &Current) 
         lasting.loads.failed(faults);
     })?;
     let replaced = current.replace(snapshot);
+    lasting.joined.judge(&current.snapshot());
     lasting.loads.loaded(origin.digest.clone());
     tracing::info!(digest = origin.digest.as_deref(), "the configuration is loaded");
     stop_what_is_gone(&replaced, &current.snapshot());

@@ -23,6 +23,8 @@ pub(super) struct Conversation<'s> {
     way: Way<'s>,
     /// What the server said of itself; `None` where it said nothing that could be read.
     pub(super) capabilities: Option<Map<String, Value>>,
+    /// Bytes of answers so far.
+    pub(super) heard: usize,
 }
 
 enum Way<'s> {
@@ -49,7 +51,7 @@ impl<'s> Conversation<'s> {
                 (Way::Child(session), Some(hello))
             }
         };
-        let mut conversation = Self { way, capabilities: None };
+        let mut conversation = Self { way, capabilities: None, heard: 0 };
         let hello = match hello {
             Some(hello) => result(&hello).ok(),
             None => conversation.ask("server/discover", Map::new()).await.ok(),
@@ -67,6 +69,7 @@ impl<'s> Conversation<'s> {
             Way::Shared(upstream) => upstream.ask_shared(body).await?,
             Way::Child(session) => session.ask(body).await?,
         };
+        self.heard += answer.len();
         result(&answer)
     }
 

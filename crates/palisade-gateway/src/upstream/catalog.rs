@@ -143,6 +143,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 pub(crate) const PAGES: usize = 50;
 /// Items of one list that are read.
 pub(crate) const ITEMS: usize = 10_000;
+/// Bytes of one list after which no further page is read.
+pub(crate) const LIST_BYTES: usize = 16 << 20;
 
 impl Catalog {
     /// The tool whose arguments may be repeated in headers; none for anything but a modern tool call.
@@ -330,6 +332,7 @@ fn learn(server: &Server, kind: Kind, items: &[Value]) {
 async fn pages(conversation: &mut Conversation<'_>, kind: Kind) -> Result<Vec<Value>, Refusal> {
     let mut list = Vec::new();
     let mut cursor: Option<Value> = None;
+    let before = conversation.heard;
     for _ in 0..PAGES {
         let mut params = Map::new();
         params.extend(cursor.take().map(|cursor| ("cursor".to_owned(), cursor)));
@@ -338,7 +341,7 @@ async fn pages(conversation: &mut Conversation<'_>, kind: Kind) -> Result<Vec<Va
         let items = items.ok_or_else(|| invalid(format_args!("{} without a list", kind.method())))?;
         list.extend(items.iter().take(ITEMS - list.len()).cloned());
         cursor = result.get("nextCursor").filter(|cursor| cursor.is_string()).cloned();
-        if cursor.is_none() || list.len() == ITEMS {
+        if cursor.is_none() || list.len() == ITEMS || conversation.heard - before >= LIST_BYTES {
             break;
         }
     }

@@ -49,7 +49,7 @@ impl Gate {
     }
 
     /// Puts another file in the place of the old one, as editors do.
-    fn replace(&self, text: &str) {
+    pub(crate) fn replace(&self, text: &str) {
         let next = self.dir.path().join("next.toml");
         write_private(&next, &text.replace("DIR", &self.dir.path().display().to_string()));
         std::fs::rename(next, self.file()).unwrap();
@@ -62,7 +62,7 @@ impl Gate {
     }
 
     /// Waits until the configuration with this number is in force.
-    fn until_version(&self, version: u64) -> Value {
+    pub(crate) fn until_version(&self, version: u64) -> Value {
         until(&format!("configuration {version}"), || Some(self.loaded()).filter(|now| now["version"] == version))
     }
 

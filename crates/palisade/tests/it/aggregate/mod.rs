@@ -1,6 +1,7 @@
 //! Several servers as one at `/mcp`: names, lists, both eras, and no server that harms another.
 
 mod home;
+mod hostile;
 mod names;
 mod sessions;
 
