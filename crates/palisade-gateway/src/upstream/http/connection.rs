@@ -46,41 +46,14 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let (driver, mut sent) = (&mut self.driver, false);
-        let answered = std::future::poll_fn(move |context| {
-            let nobody = &mut Context::from_waker(Waker::noop());
-            // The first time there is nothing to read yet.
-            if std::mem::replace(&mut sent, true) {
-                for _ in 0..2 {
-                    if let Poll::Ready(answered) = answer.as_mut().poll(nobody) {
-                        return Poll::Ready(answered);
-                    }
-                    step(driver, nobody);
-                }
-            }
-            step(driver, context);
-            answer.as_mut().poll(context)
-        });
-        answered.await
+        let answer = self.sender.try_send_request(request);
+        // There is nothing to read before it was sent.
+        drive(&mut self.driver, answer, false).await
     }
 
     /// Reads with `reading`, which takes the body of an answer that came on this connection.
     pub(crate) async fn read<T>(&mut self, reading: impl Future<Output = T>) -> T {
-        let (mut reading, driver) = (pin!(reading), &mut self.driver);
-        let read = std::future::poll_fn(move |context| {
-            let nobody = &mut Context::from_waker(Waker::noop());
-            // It must ask before the connection gives; most bodies have come with their heads.
-            for _ in 0..2 {
-                if let Poll::Ready(read) = reading.as_mut().poll(nobody) {
-                    return Poll::Ready(read);
-                }
-                step(driver, nobody);
-            }
-            step(driver, context);
-            reading.as_mut().poll(context)
-        });
-        read.await
+        drive(&mut self.driver, reading, true).await
     }
 
     /// Whether it seems that another request can be sent.
@@ -104,6 +77,26 @@ impl Connection {
             drop(descriptor);
         });
     }
+}
+
+/// Polls `work` and the connection in turn; `begun` says that something may be there already.
+async fn drive<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>, begun: bool) -> T {
+    let (mut work, mut begun) = (pin!(work), begun);
+    let in_turn = std::future::poll_fn(move |context| {
+        let nobody = &mut Context::from_waker(Waker::noop());
+        if std::mem::replace(&mut begun, true) {
+            // A body must be asked for before the connection gives it; most have come with their heads.
+            for _ in 0..2 {
+                if let Poll::Ready(done) = work.as_mut().poll(nobody) {
+                    return Poll::Ready(done);
+                }
+                step(driver, nobody);
+            }
+        }
+        step(driver, context);
+        work.as_mut().poll(context)
+    });
+    in_turn.await
 }
 
 fn step(driver: &mut Option<Driver>, context: &mut Context<'_>) {
