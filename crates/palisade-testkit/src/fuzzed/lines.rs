@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use palisade_guard::framing::lines::{Lines, TooLong, one_line};
 
+use super::pieces::{in_pieces, whole_and_cut};
 use super::plain::Plain;
 
 /// The longest line.
@@ -12,12 +13,7 @@ const LIMIT: usize = 1000;
 
 /// Panics where something does not hold.
 pub fn hold(input: &[u8]) {
-    let Some((size, stream)) = input.split_first() else { return };
-    let (whole, end) = read(stream, stream.len().max(1));
-    let (cut, cut_end) = read(stream, usize::from(*size).max(1));
-    if end.is_ok() && cut_end.is_ok() {
-        assert_eq!(whole, cut, "where the bytes are cut does not matter");
-    }
+    let Some((stream, whole, cut)) = whole_and_cut(input, read) else { return };
     for line in whole.iter().chain(&cut) {
         assert!(!line.is_empty() && line.len() <= LIMIT && !line.contains(&b'\n'));
     }
@@ -30,16 +26,6 @@ pub fn hold(input: &[u8]) {
 }
 
 fn read(stream: &[u8], size: usize) -> (Vec<Bytes>, Result<(), TooLong>) {
-    let (mut lines, mut read) = (Lines::new(LIMIT), Vec::new());
-    for piece in stream.chunks(size) {
-        lines.room().extend_from_slice(piece);
-        loop {
-            match lines.next_line() {
-                Ok(Some(line)) => read.push(line),
-                Ok(None) => break,
-                Err(too_long) => return (read, Err(too_long)),
-            }
-        }
-    }
-    (read, Ok(()))
+    let feed = |lines: &mut Lines, piece: &[u8]| lines.room().extend_from_slice(piece);
+    in_pieces(stream, size, &mut Lines::new(LIMIT), feed, Lines::next_line)
 }

@@ -17,6 +17,7 @@ pub mod host_origin;
 pub mod journal_line;
 pub mod json_rpc;
 pub mod lines;
+mod pieces;
 mod plain;
 
 /// One of them.
