@@ -64,9 +64,9 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&StartError::Listen(config.listen.address, error)),
     };
-    let Ok(journal_dir) = journal_dir(&config) else {
-        say::err("fault: audit.dir: no folder can be made for the journal; set audit.dir to one that can be written");
-        return ExitCode::from(say::EX_CONFIG);
+    let journal_dir = match journal_dir(&config) {
+        Ok(dir) => dir,
+        Err(exit) => return exit,
     };
     let keeper = match std::env::current_exe() {
         Ok(keeper) => keeper,
@@ -203,8 +203,15 @@ fn key_of(key: &str) -> StaticKey {
 }
 
 /// The journal's folder: as configured, or a folder of this user's state. Several gateways may run at once, each with a
-/// journal of its own, so the first folder is taken that no other holds.
-pub(super) fn journal_dir(config: &Config) -> std::io::Result<PathBuf> {
+/// journal of its own, so the first folder is taken that no other holds. Where there is none the fault has been said.
+pub(super) fn journal_dir(config: &Config) -> Result<PathBuf, ExitCode> {
+    free_dir(config).map_err(|_| {
+        say::err("fault: audit.dir: no folder can be made for the journal; set audit.dir to one that can be written");
+        ExitCode::from(say::EX_CONFIG)
+    })
+}
+
+fn free_dir(config: &Config) -> std::io::Result<PathBuf> {
     if let Some(dir) = &config.audit.dir {
         return Ok(dir.clone());
     }

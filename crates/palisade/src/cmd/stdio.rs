@@ -46,9 +46,9 @@ fn serve(loaded: Loaded, source: Option<Source>) -> ExitCode {
         tracing::warn!("{note}");
     }
     let broken = |error: std::io::Error| serve::failed(&StartError::Pipes(error.to_string()));
-    let Ok(journal_dir) = serve::journal_dir(&config) else {
-        say::err("fault: audit.dir: no folder can be made for the journal; set audit.dir to one that can be written");
-        return ExitCode::from(say::EX_CONFIG);
+    let journal_dir = match serve::journal_dir(&config) {
+        Ok(dir) => dir,
+        Err(exit) => return exit,
     };
     let (runtime, keeper) = match (serve::runtime(), std::env::current_exe()) {
         (Ok(runtime), Ok(keeper)) => (runtime, keeper),
