@@ -8,7 +8,7 @@ use super::{Finding, Source};
 const GUARD: &str = "crates/palisade-guard/src/";
 
 /// A folder, or file, and what of the crate it may use beside itself: a module, or one type of it.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 16] = [
     // Words.
     ("arrival", &[]),
     ("breaker", &[]),
@@ -18,6 +18,7 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("seal", &[]),
     ("naming", &[]),
     ("message", &["refusal"]),
+    ("token", &["message::json"]),
     // Stages. A key carries IP lists of its own; a permit is the proof that validation rests on.
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),

@@ -19,12 +19,13 @@ pub mod json_rpc;
 pub mod lines;
 mod pieces;
 mod plain;
+pub mod token;
 
 /// One of them.
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
@@ -32,4 +33,5 @@ pub const ALL: [(&str, Target); 7] = [
     ("host_origin", host_origin::hold),
     ("config_toml", config_toml::hold),
     ("journal_line", journal_line::hold),
+    ("token", token::hold),
 ];
