@@ -4,7 +4,7 @@
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
 //! * Words, what the stages talk about: [`arrival`], [`breaker`], [`clock`], [`framing`], [`message`], [`naming`],
-//!   [`refusal`], [`seal`], [`token`].
+//!   [`refusal`], [`seal`], [`sign`], [`token`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`audit`].
 
@@ -22,5 +22,6 @@ pub mod message;
 pub mod naming;
 pub mod refusal;
 pub mod seal;
+pub mod sign;
 pub mod token;
 pub mod validate;

@@ -32,6 +32,12 @@ pub(crate) enum Command {
     /// Make keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Sign a request: print the headers to send with it
+    #[command(
+        after_help = "Example:\n  palisade sign POST https://mcp.example.com/mcp --key-file secret --body call.json |\n    \
+                            curl -H @- --data-binary @call.json https://mcp.example.com/mcp"
+    )]
+    Sign(Box<Sign>),
     /// Verify the audit journal
     #[command(subcommand)]
     Audit(Audit),
@@ -183,4 +189,52 @@ pub(crate) struct Health {
     /// The gateway's address
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
+}
+
+/// `palisade sign`
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The HTTP method
+    pub(crate) method: String,
+    /// The whole address, with path and query
+    pub(crate) url: String,
+    /// A file with the secret, `SECRET` or `KEYID SECRET`, that nobody else may read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The key id, where the file does not say it
+    #[arg(long, value_name = "ID")]
+    pub(crate) key_id: Option<String>,
+    /// The file that will be sent as body; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+    /// A header that will be sent, as `NAME: VALUE`; may be repeated
+    #[arg(long = "header", short = 'H', value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// The Idempotency-Key; with a body a random one without you
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// How it is signed
+    #[arg(long, value_enum, default_value = "headers")]
+    pub(crate) scheme: SignScheme,
+}
+
+/// How a request is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignScheme {
+    /// `X-Signature` and the headers beside it
+    Headers,
+    /// HTTP Message Signatures, RFC 9421
+    Rfc9421,
+    /// `METHOD|path|timestamp|body`, for servers that know nothing else
+    Compat,
+}
+
+impl From<SignScheme> for palisade_guard::sign::Scheme {
+    fn from(scheme: SignScheme) -> Self {
+        match scheme {
+            SignScheme::Headers => Self::Headers,
+            SignScheme::Rfc9421 => Self::Messages,
+            SignScheme::Compat => Self::Compat,
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod errors;
 mod json;
 mod methods;
 mod table;
+mod vectors;
 
 use std::fs;
 use std::io;
@@ -16,12 +17,13 @@ use crate::{err, out};
 /// One page and where it stands.
 type Page = (&'static str, fn() -> String);
 
-const PAGES: [Page; 5] = [
+const PAGES: [Page; 6] = [
     ("docs/reference/errors.md", errors::page),
     ("docs/reference/methods.md", methods::page),
     ("docs/reference/config.md", config::page),
     ("docs/reference/palisade.schema.json", palisade_gateway::config::schema),
     ("docs/reference/environment.md", environment::page),
+    ("docs/reference/signature-vectors.json", vectors::page),
 ];
 
 /// What stands at the top of every page.

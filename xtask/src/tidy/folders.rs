@@ -17,6 +17,7 @@ const TABLE: [(&str, &[&str]); 16] = [
     ("refusal", &[]),
     ("seal", &[]),
     ("naming", &[]),
+    ("sign", &[]),
     ("message", &["refusal"]),
     ("token", &["message::json"]),
     // Stages. A key carries IP lists of its own; a permit is the proof that validation rests on.

@@ -29,6 +29,7 @@ mod pages;
 mod production;
 mod real_clients;
 mod reload;
+mod signed;
 mod stdio;
 mod streams;
 mod upstream;

@@ -14,5 +14,5 @@ mod rust_client;
 pub(crate) use client::{Client, Plan, Report, all_recorded};
 pub(crate) use gateway::{Gateway, Setup};
 pub(crate) use journal::Journal;
-pub(crate) use parts::{built, parts, program, script, search_path};
+pub(crate) use parts::{built, parts, program, python, script, search_path};
 pub(crate) use process::Process;
