@@ -8,7 +8,7 @@ use super::{Finding, Source};
 const GUARD: &str = "crates/palisade-guard/src/";
 
 /// A folder, or file, and what of the crate it may use beside itself: a module, or one type of it.
-const TABLE: [(&str, &[&str]); 16] = [
+const TABLE: &[(&str, &[&str])] = &[
     // Words.
     ("arrival", &[]),
     ("breaker", &[]),
