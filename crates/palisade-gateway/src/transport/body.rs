@@ -25,6 +25,8 @@ pub(crate) struct Body {
 enum Content {
     Whole(Option<Bytes>),
     Events(Box<Stream>),
+    /// Sent by somebody else; only the head is ours.
+    Elsewhere,
 }
 
 /// A stream of events on its way to a client.
@@ -72,6 +74,16 @@ impl Body {
     pub(crate) fn events(stream: Stream, record: Box<OpenRecord>) -> Self {
         Self { content: Content::Events(Box::new(stream)), record: Some(record) }
     }
+
+    /// What stands in the place of a body that is sent elsewhere.
+    pub(crate) const fn elsewhere() -> Self {
+        Self { content: Content::Elsewhere, record: None }
+    }
+
+    /// Whether it is a stream without an end of its own.
+    pub(crate) const fn is_standing(&self) -> bool {
+        matches!(&self.content, Content::Events(stream) if stream.is_standing())
+    }
 }
 
 impl http_body::Body for Body {
@@ -83,6 +95,7 @@ impl http_body::Body for Body {
         let polled = match &mut this.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
             Content::Events(stream) => stream.poll(context, this.record.as_deref_mut()),
+            Content::Elsewhere => Poll::Pending,
         };
         if let (Poll::Ready(sent), Some(record)) = (&polled, &mut this.record) {
             match sent {
@@ -97,6 +110,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Content::Events(stream) => stream.ended,
+            Content::Elsewhere => false,
         }
     }
 
@@ -105,7 +119,7 @@ impl http_body::Body for Body {
             Content::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
             }
-            Content::Events(_) => SizeHint::default(),
+            Content::Events(_) | Content::Elsewhere => SizeHint::default(),
         }
     }
 }

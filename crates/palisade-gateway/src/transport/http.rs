@@ -1,8 +1,11 @@
 //! The HTTP listener: accepts, bounds what a connection may take, and hands every request to the pipeline.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Request;
@@ -17,10 +20,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::body::Body;
 use super::patient::Patient;
 use super::places::{Full, Place, Room};
+use super::standing;
+use super::wire::Wire;
 use crate::counters::Cut;
 use crate::current::Current;
+use crate::lasting::Lasting;
 use crate::pipeline;
 use crate::running::LAST_WORDS;
 use crate::snapshot::Snapshot;
@@ -67,7 +74,10 @@ pub(crate) async fn serve(listener: TcpListener, current: Current, stop: Cancell
                     let served = connection(stream, peer, current.clone(), place, stop.clone());
                     let descriptor = lasting.descriptors.take();
                     tasks.spawn(async move {
-                        served.await;
+                        // Boxed: what hyper needed is given back when a stream goes on without it.
+                        if let Some(standing) = Box::pin(served).await {
+                            standing.speak().await;
+                        }
                         drop(descriptor);
                     });
                 }
@@ -95,12 +105,41 @@ fn enter(peer: SocketAddr, gate: &Snapshot, stop: &CancellationToken) -> Result<
     gate.lasting.places.enter(peer.ip(), room, stop)
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, place: Arc<Place>, stop: CancellationToken) {
+/// A stream that goes on without hyper.
+struct Standing {
+    io: Patient<TcpStream>,
+    body: Body,
+    peer: SocketAddr,
+    lasting: Arc<Lasting>,
+    /// Held while it lasts.
+    _place: Arc<Place>,
+}
+
+impl Standing {
+    async fn speak(self) {
+        let ended = tokio::select! {
+            ended = standing::stream(self.io, self.body) => ended,
+            () = cut_off(&self.lasting) => return,
+        };
+        if let Err(error) = ended {
+            ended_early(&self.lasting, self.peer, cause(&error), &error);
+        }
+    }
+}
+
+/// Serves a connection, to its end or to a stream that goes on without hyper.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    current: Current,
+    place: Arc<Place>,
+    stop: CancellationToken,
+) -> Option<Standing> {
     let gate = current.snapshot();
     let lasting = Arc::clone(&gate.lasting);
     if let Err(error) = prepare(&stream, gate.timeouts.write) {
         tracing::debug!(%error, "a connection ended before it began");
-        return;
+        return None;
     }
     let mut builder = http1::Builder::new();
     builder
@@ -110,49 +149,74 @@ async fn connection(stream: TcpStream, peer: SocketAddr, current: Current, place
         .max_buf_size(gate.header_bytes.max(8192))
         .max_headers(100)
         .half_close(false);
-    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write));
+    let wire = Arc::<Wire>::default();
+    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write, Arc::clone(&wire)));
     drop(gate);
-    let arriving = Arc::clone(&place);
+    let (arriving, leaving) = (Arc::clone(&place), Arc::clone(&wire));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (current, place) = (current.clone(), Arc::clone(&arriving));
+        let (current, place, wire) = (current.clone(), Arc::clone(&arriving), Arc::clone(&leaving));
         async move {
             let (head, body) = request.into_parts();
+            let version = head.version;
             let arrival = Arrival { head, body: Content::Wire(body), peer: Some(peer), place: Some(place) };
-            Ok::<_, Infallible>(pipeline::answer(&current, arrival).await)
+            let response = pipeline::answer(&current, arrival).await;
+            Ok::<_, Infallible>(standing::part(&wire, version, response))
         }
     });
-    let connection = builder.serve_connection(stream, service);
-    tokio::pin!(connection);
+    let mut connection = builder.serve_connection(stream, service);
     let ended = tokio::select! {
-        ended = &mut connection => ended,
+        ended = spoken(&mut connection, &wire) => ended,
         () = place.leave().cancelled() => {
             if !stop.is_cancelled() {
                 lasting.counters.cut(Cut::GaveWay);
                 tracing::debug!(%peer, "a connection gave way");
-                return;
+                return None;
             }
-            connection.as_mut().graceful_shutdown();
-            let cut = async {
-                lasting.cut.cancelled().await;
-                tokio::time::sleep(LAST_WORDS).await;
-            };
+            Pin::new(&mut connection).graceful_shutdown();
             tokio::select! {
-                ended = &mut connection => ended,
-                () = cut => return,
+                ended = spoken(&mut connection, &wire) => ended,
+                () = cut_off(&lasting) => return None,
             }
         }
     };
-    if let Err(error) = ended {
-        let why = cut(&error);
-        if let Some(why) = why {
-            lasting.counters.cut(why);
+    match ended {
+        Ok(Some(body)) => {
+            let io = connection.into_parts().io.into_inner();
+            return Some(Standing { io, body, peer, lasting, _place: place });
         }
-        tracing::debug!(%peer, %error, ?why, "a connection ended early");
+        Ok(None) => {}
+        Err(error) => ended_early(&lasting, peer, cut(&error), &error),
     }
+    None
+}
+
+/// Lets hyper speak to the end of the connection, or until a stream can go on without it.
+async fn spoken<C>(connection: &mut C, wire: &Wire) -> hyper::Result<Option<Body>>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    std::future::poll_fn(|context| match Pin::new(&mut *connection).poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(|()| None)),
+        Poll::Pending => wire.left().map_or(Poll::Pending, |body| Poll::Ready(Ok(Some(body)))),
+    })
+    .await
+}
+
+/// Done when what is under way has had its time to end, and to say so.
+async fn cut_off(lasting: &Lasting) {
+    lasting.cut.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+fn ended_early(lasting: &Lasting, peer: SocketAddr, why: Option<Cut>, error: &dyn std::error::Error) {
+    if let Some(why) = why {
+        lasting.counters.cut(why);
+    }
+    tracing::debug!(%peer, %error, ?why, "a connection ended early");
 }
 
 /// What a socket is told before it is used.
-fn prepare(stream: &TcpStream, patience: Duration) -> std::io::Result<()> {
+fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A client that vanished without a word acknowledges nothing any more; without this it is waited for a quarter of
     // an hour.
@@ -163,11 +227,14 @@ fn prepare(stream: &TcpStream, patience: Duration) -> std::io::Result<()> {
 /// Why a connection was cut, where it was not the client that left. What hyper refuses by itself never becomes a request,
 /// so it has no record: it is counted.
 fn cut(error: &hyper::Error) -> Option<Cut> {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    match cause {
+    match std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>()) {
         _ if error.is_timeout() => Some(Cut::SlowHead),
         _ if error.is_parse() => Some(Cut::Malformed),
-        Some(cause) if cause.kind() == std::io::ErrorKind::TimedOut => Some(Cut::Stalled),
-        _ => None,
+        Some(error) => cause(error),
+        None => None,
     }
+}
+
+fn cause(error: &io::Error) -> Option<Cut> {
+    (error.kind() == io::ErrorKind::TimedOut).then_some(Cut::Stalled)
 }

@@ -6,6 +6,8 @@ pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod patient;
 pub(crate) mod places;
+mod standing;
 pub(crate) mod stdio;
+pub(crate) mod wire;
 
 pub(crate) use palisade_guard::framing::sse;

@@ -5,30 +5,37 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::wire::Wire;
+
 /// A connection with a clock for writing.
 pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    wire: Arc<Wire>,
 }
 
 impl<S> Patient<S> {
     /// `stream`, whose other side takes something within the `patience`.
-    pub(crate) const fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+    pub(crate) const fn new(stream: S, patience: Duration, wire: Arc<Wire>) -> Self {
+        Self { stream, patience, stalled: None, wire }
     }
 
     fn clocked<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.wire.set_stalled(false);
+            }
             return written;
         }
+        self.wire.set_stalled(true);
         let patience = self.patience;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         stalled.as_mut().poll(context).map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)))
@@ -77,6 +84,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 mod tests {
     use super::Patient;
     use std::io::ErrorKind;
+    use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Instant, advance};
@@ -85,7 +93,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_clock_runs_while_nothing_is_taken() {
         let (near, mut far) = tokio::io::duplex(10);
-        let mut near = Patient::new(near, Duration::from_secs(30));
+        let mut near = Patient::new(near, Duration::from_secs(30), Arc::default());
         let reading = tokio::spawn(async move {
             for _ in 0..5 {
                 advance(Duration::from_secs(20)).await;
