@@ -40,7 +40,7 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("B7", "people", Later),
     ("B8", "sessions of people", Later),
     ("B9", "client certificates", Later),
-    ("C1", "roles and scopes", Later),
+    ("C1", "roles and scopes", Now),
     ("C2", "resource-level policy", Later),
     ("C3", "lists show only what may be called", Later),
     ("C4", "explain and replay", Later),

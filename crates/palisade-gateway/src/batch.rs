@@ -106,7 +106,7 @@ fn judge(
     if counted {
         passage.admission = Some(gate.admit(&caller.principal, caller.client.address(), passage.now.monotonic_ms)?);
     }
-    let permit = authorize::call(&caller.principal, caller.client.address(), &server.name)?;
+    let permit = authorize::call(&caller.principal, caller.client.address(), &server.name, &call)?;
     // Mirrored headers came with a revision that has no batches.
     validate::call(&[], Some(caller.headers), permit, call)
 }

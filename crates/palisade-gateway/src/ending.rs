@@ -14,6 +14,7 @@ use crate::current::Later;
 use crate::lasting::Lasting;
 use crate::pipeline::Door;
 use crate::snapshot::Snapshot;
+use crate::time;
 use crate::upstream::Server;
 
 /// On what grounds a stream was granted.
@@ -30,8 +31,14 @@ impl Grounds {
     /// Whether `gate` would grant it too.
     pub(crate) fn hold(&self, gate: &Snapshot) -> Result<(), Refusal> {
         gate.identify.lists.judge(self.address)?;
-        let caller = authenticate::again(&gate.authenticate, &self.caller)
-            .ok_or_else(|| Refusal::new(Reason::Unauthenticated).because("the key was withdrawn"))?;
+        let caller = authenticate::again(&gate.authenticate, &self.caller, time::now())
+            .ok_or_else(|| Refusal::new(Reason::Unauthenticated).because("the credential was withdrawn"))?;
+        // What is in a stream was judged by the scopes of its caller when it was opened.
+        if caller.grant().scopes != self.caller.grant().scopes {
+            return Err(Refusal::new(Reason::ScopeMissing)
+                .says("your scopes changed: call again")
+                .because("other scopes"));
+        }
         match &self.door {
             Door::One(server) => holds_for(&caller, self.address, server, gate),
             Door::All(servers) => servers.iter().try_for_each(|server| holds_for(&caller, self.address, server, gate)),
@@ -47,7 +54,7 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
             .because("a reload")
     })?;
     now.lists.judge(address)?;
-    authorize::call(caller, address, &now.name).map(drop)
+    authorize::reach(caller, address, &now.name).map(drop)
 }
 
 /// Done when a stream must end; with an error where it owes an answer.

@@ -6,6 +6,7 @@ mod admin;
 mod aggregate;
 mod arrival;
 mod batch;
+mod caller;
 pub mod config;
 mod counters;
 mod current;

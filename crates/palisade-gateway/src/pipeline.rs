@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response};
 use palisade_guard::audit::record::Outcome;
-use palisade_guard::authenticate::{self, Principal};
+use palisade_guard::authenticate::Principal;
 use palisade_guard::identify::client_address::{self, Client};
 use palisade_guard::limit::subject::Subject;
 use palisade_guard::message::{self, Body as Messages, Call, Envelope, Facts, Form, Revision, agree};
@@ -21,6 +21,7 @@ use crate::admin;
 use crate::aggregate;
 use crate::arrival;
 use crate::batch;
+use crate::caller;
 use crate::current::Current;
 use crate::ending::Grounds;
 use crate::passage::Passage;
@@ -77,7 +78,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
     }
 
     // The caller. The body is still on the wire: an unknown caller cannot make us read it.
-    let caller = match authenticate::caller(&gate.authenticate, headers) {
+    let caller = match caller::verified(gate, &head, passage.now) {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
@@ -253,7 +254,7 @@ pub(crate) async fn deed(
     passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
     let permit =
-        passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name))?;
+        passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name, &call))?;
     passage.record.facts.rule = Some(permit.rule());
     let mirrors = match Catalog::tool_with_mirrors(&call) {
         // Nothing is repeated in headers where there are none.

@@ -185,7 +185,7 @@ fn refused(mut passage: Passage, refusal: &Refusal, mut headers: HeaderMap, now:
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(challenge) = refusal.challenge_value() {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        headers.extend(HeaderValue::try_from(challenge).ok().map(|challenge| (WWW_AUTHENTICATE, challenge)));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static(passage.allow));

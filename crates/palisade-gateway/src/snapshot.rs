@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use palisade_guard::authenticate::{self, Key, Keys, Principal};
+use palisade_guard::authenticate::{self, Key, Keys, Methods, Principal};
 use palisade_guard::edge;
 use palisade_guard::identify;
 use palisade_guard::limit::subject::Subject;
@@ -78,7 +78,10 @@ impl Snapshot {
             limits: lasting.limits.with_config(config.limits),
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
-                AuthMode::Keys => authenticate::Config::Keys(Keys::new(config.auth.keys.into_iter().map(key))),
+                AuthMode::Keys => {
+                    let keys = Keys::new(config.auth.keys.into_iter().map(key));
+                    authenticate::Config::Credentials(Methods { keys })
+                }
             },
             message: message_config(&config.message),
             body_bytes: config.message.body,
@@ -109,10 +112,9 @@ impl Snapshot {
 
     /// Counts a call of `caller`: by its name, or where nobody has a name, by its address.
     pub(crate) fn admit(&self, caller: &Principal, address: IpAddr, now_ms: u64) -> Result<Admission, Refusal> {
-        let (subject, limit) = match caller.key() {
-            Some(key) => (self.limits.subject_of(caller.id()), key.limit.unwrap_or(self.limits.per_caller())),
-            None => (Subject::address(address), self.limits.per_caller()),
-        };
+        let subject =
+            if caller.is_anonymous() { Subject::address(address) } else { self.limits.subject_of(caller.id()) };
+        let limit = caller.grant().limit.unwrap_or(self.limits.per_caller());
         self.limits.caller(&subject, limit, now_ms)
     }
 
@@ -141,13 +143,7 @@ impl Snapshot {
 }
 
 fn key(key: checked::StaticKey) -> Key {
-    Key {
-        id: Arc::from(format!("key:{}", key.name)),
-        digest: key.digest,
-        servers: key.servers,
-        lists: key.lists,
-        limit: key.limit,
-    }
+    Key { id: Arc::from(format!("key:{}", key.name)), digest: key.digest, grant: Arc::new(key.grant) }
 }
 
 fn message_config(limits: &checked::MessageLimits) -> message::Config {

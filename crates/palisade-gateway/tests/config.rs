@@ -517,8 +517,8 @@ fn keys_add_up() {
     let want = ["key-1", "filed", "robot", "key-2", "api-key", "auth-token", "hash-1", "anna", "file-2", "cli"];
     assert_eq!(names, want);
     let own = &auth.keys[0];
-    assert_eq!((own.limit, own.servers.as_deref()), (Some(5), Some(&["files".into()][..])));
-    assert_eq!(own.lists.allow.len(), 1);
+    assert_eq!((own.grant.limit, own.grant.servers.as_deref()), (Some(5), Some(&["files".into()][..])));
+    assert_eq!(own.grant.lists.allow.len(), 1);
     for number in 1..=9 {
         let tail = if number == 2 { "==" } else { "" };
         let key = format!("aV3ry-Random_Key.number{number}{tail}");

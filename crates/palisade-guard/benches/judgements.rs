@@ -14,7 +14,7 @@ mod cases;
 
 use cases::{audit, authenticate, limit, message};
 use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
-use palisade_guard::authenticate::Principal;
+use palisade_guard::authenticate::Verdict;
 use palisade_guard::limit::Admission;
 use palisade_guard::limit::headers::Quota;
 use palisade_guard::message::Message;
@@ -55,7 +55,7 @@ fn parse(input: message::Input) -> (message::Input, Result<Message, Refusal>) {
 #[library_benchmark]
 #[bench::known_of_10000(authenticate::known())]
 #[bench::unknown_of_10000(authenticate::unknown())]
-fn key(input: authenticate::Input) -> (authenticate::Input, Result<Principal, Refusal>) {
+fn key(input: authenticate::Input) -> (authenticate::Input, Result<Verdict, Refusal>) {
     let verdict = authenticate::find(black_box(&input));
     (input, verdict)
 }

@@ -10,126 +10,13 @@
 //!    message is HTTP 200 with a JSON-RPC error: clients show its code and words instead of a broken connection.
 //! 3. A refusal's cause is for the log. It has no way into an answer.
 
+mod code;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-/// The stable name of an error, as callers see it in `data.code`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// `MCP-001`
-    InvalidArgs,
-    /// `MCP-002`
-    Unauthorized,
-    /// `MCP-003`
-    BackendUnavailable,
-    /// `MCP-004`
-    Timeout,
-    /// `MCP-005`
-    IdempotencyConflict,
-    /// `MCP-006`
-    RateLimitExceeded,
-    /// `MCP-007`
-    UnknownTool,
-    /// `MCP-008`
-    NoHandler,
-    /// `MCP-009`
-    OutputSchemaViolation,
-    /// `MCP-010`
-    InsufficientData,
-    /// `MCP-011`
-    MissingConfiguration,
-    /// `MCP-012`
-    InsufficientLiquidity,
-    /// `MCP-013`
-    KeyNotFound,
-    /// `MCP-014`
-    StorageQuotaExceeded,
-    /// `MCP-015`
-    InvalidSymbol,
-    /// `MCP-016`
-    SsrfBlocked,
-    /// `MCP-017`
-    PayloadTooLarge,
-    /// `MCP-999`
-    InternalError,
-}
-
-impl Code {
-    /// Every code, in order.
-    pub const ALL: [Self; 18] = [
-        Self::InvalidArgs,
-        Self::Unauthorized,
-        Self::BackendUnavailable,
-        Self::Timeout,
-        Self::IdempotencyConflict,
-        Self::RateLimitExceeded,
-        Self::UnknownTool,
-        Self::NoHandler,
-        Self::OutputSchemaViolation,
-        Self::InsufficientData,
-        Self::MissingConfiguration,
-        Self::InsufficientLiquidity,
-        Self::KeyNotFound,
-        Self::StorageQuotaExceeded,
-        Self::InvalidSymbol,
-        Self::SsrfBlocked,
-        Self::PayloadTooLarge,
-        Self::InternalError,
-    ];
-
-    /// The name and the upper-case word: `("MCP-006", "RATE_LIMIT_EXCEEDED")`.
-    pub const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InvalidArgs => ("MCP-001", "INVALID_ARGS"),
-            Self::Unauthorized => ("MCP-002", "UNAUTHORIZED"),
-            Self::BackendUnavailable => ("MCP-003", "BACKEND_UNAVAILABLE"),
-            Self::Timeout => ("MCP-004", "TIMEOUT"),
-            Self::IdempotencyConflict => ("MCP-005", "IDEMPOTENCY_CONFLICT"),
-            Self::RateLimitExceeded => ("MCP-006", "RATE_LIMIT_EXCEEDED"),
-            Self::UnknownTool => ("MCP-007", "UNKNOWN_TOOL"),
-            Self::NoHandler => ("MCP-008", "NO_HANDLER"),
-            Self::OutputSchemaViolation => ("MCP-009", "OUTPUT_SCHEMA_VIOLATION"),
-            Self::InsufficientData => ("MCP-010", "INSUFFICIENT_DATA"),
-            Self::MissingConfiguration => ("MCP-011", "MISSING_CONFIGURATION"),
-            Self::InsufficientLiquidity => ("MCP-012", "INSUFFICIENT_LIQUIDITY"),
-            Self::KeyNotFound => ("MCP-013", "KEY_NOT_FOUND"),
-            Self::StorageQuotaExceeded => ("MCP-014", "STORAGE_QUOTA_EXCEEDED"),
-            Self::InvalidSymbol => ("MCP-015", "INVALID_SYMBOL"),
-            Self::SsrfBlocked => ("MCP-016", "SSRF_BLOCKED"),
-            Self::PayloadTooLarge => ("MCP-017", "PAYLOAD_TOO_LARGE"),
-            Self::InternalError => ("MCP-999", "INTERNAL_ERROR"),
-        }
-    }
-}
-
-/// What a refusal means for whoever watches: the class of a security event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// A credential was missing or wrong.
-    AuthFailure,
-    /// A caller exceeded a limit.
-    RateLimit,
-    /// A URL pointed to where no caller may reach.
-    SsrfAttempt,
-    /// A message was malformed, oversized or contradictory.
-    InputValidation,
-    /// A rule forbids the call, its origin, its host or its address.
-    PolicyDenied,
-}
-
-impl Event {
-    /// Name and severity as they stand in records and answers.
-    pub const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::AuthFailure => ("auth_failure", "high"),
-            Self::RateLimit => ("rate_limit", "medium"),
-            Self::SsrfAttempt => ("ssrf_attempt", "critical"),
-            Self::InputValidation => ("input_validation", "medium"),
-            Self::PolicyDenied => ("policy_denied", "medium"),
-        }
-    }
-}
+pub use code::{Code, Event};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident: $code:ident, $json_rpc:literal, $modern:literal, $legacy:literal, $rest:literal, $event:expr, $words:literal;)*) => {
@@ -199,6 +86,8 @@ reasons! {
     CredentialMalformed:    Unauthorized,           1002,  400, 400, 400, Some(AuthFailure),     "send exactly one well-formed credential";
     /// A known caller who may not do this.
     Forbidden:              Unauthorized,           1002,  200, 200, 403, Some(PolicyDenied),    "not allowed";
+    /// A token or key whose scopes do not cover this.
+    ScopeMissing:           Unauthorized,           1002,  403, 403, 403, Some(PolicyDenied),    "the credential lacks a scope that this needs";
     /// The `Host` is not one of ours.
     HostRefused:            Unauthorized,           1002,  421, 421, 421, Some(PolicyDenied),    "this host name is not served here";
     /// The `Host` is missing, doubled or malformed.
@@ -217,6 +106,8 @@ reasons! {
     NoCapacity:             BackendUnavailable,     1003,  503, 503, 503, None,                  "no capacity left: try again later";
     /// What must be recorded cannot be recorded, so it is not done.
     JournalUnavailable:     BackendUnavailable,     1003,  503, 503, 503, None,                  "the audit journal cannot be written: nothing was done";
+    /// What must be remembered cannot be written or read, so nothing is done.
+    StoreUnavailable:       BackendUnavailable,     1003,  503, 503, 503, None,                  "the store cannot be used: nothing was done";
     /// The upstream did not answer in time.
     Timeout:                Timeout,                1004,  200, 200, 504, None,                  "the server behind the gateway did not answer in time";
     /// The client did not send its body in time.
@@ -274,7 +165,7 @@ struct Inner {
     pointer: Option<String>,
     details: Vec<(&'static str, Detail)>,
     retry_after: Option<Duration>,
-    challenge: Option<&'static str>,
+    challenge: Option<Cow<'static, str>>,
     cause: Option<Box<str>>,
 }
 
@@ -339,8 +230,8 @@ impl Refusal {
 
     /// The `WWW-Authenticate` challenge (RFC 9110 section 11.6.1).
     #[must_use]
-    pub fn challenge(mut self, challenge: &'static str) -> Self {
-        self.0.challenge = Some(challenge);
+    pub fn challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
+        self.0.challenge = Some(challenge.into());
         self
     }
 
@@ -377,8 +268,8 @@ impl Refusal {
     }
 
     /// The `WWW-Authenticate` value.
-    pub fn challenge_value(&self) -> Option<&'static str> {
-        self.0.challenge
+    pub fn challenge_value(&self) -> Option<&str> {
+        self.0.challenge.as_deref()
     }
 
     /// The private cause, for the log and the record alone.

@@ -20,12 +20,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sign", &[]),
     ("message", &["refusal"]),
     ("token", &["message::json"]),
+    ("grant", &["message", "identify::IpLists"]),
     // Stages. A key carries IP lists of its own; a permit is the proof that validation rests on.
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
-    ("authenticate", &["refusal", "identify::IpLists"]),
-    ("authorize", &["refusal", "authenticate::Principal"]),
+    ("authenticate", &["clock", "grant", "refusal", "identify::IpLists"]),
+    ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
     ("audit", &["arrival", "clock", "message", "refusal"]),
 ];

@@ -16,7 +16,7 @@ const POLICY: &str =
 pub(super) fn page(gate: &Snapshot, head: &request::Parts) -> Reply {
     // Judged before: it is one of the names served here.
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let keys = matches!(gate.authenticate, authenticate::Config::Keys(_));
+    let keys = matches!(gate.authenticate, authenticate::Config::Credentials(_));
     let credential = if keys {
         "Send your key with every request: <code>Authorization: Bearer YOUR-KEY</code> or <code>X-API-Key: YOUR-KEY</code>."
     } else {

@@ -83,8 +83,9 @@ struct End {
 impl End {
     async fn run(self, session: Resumed) {
         let ended = async {
-            let permit = authorize::call(&self.principal, self.client.address(), &self.server.name)?;
-            let vetted = validate::call(&[], None, permit, Call::End)?;
+            let call = Call::End;
+            let permit = authorize::call(&self.principal, self.client.address(), &self.server.name, &call)?;
+            let vetted = validate::call(&[], None, permit, call)?;
             self.server.forward(&vetted, self.principal.id(), &self.headers, Some(&session)).await
         };
         if let Err(refusal) = ended.await {

@@ -133,7 +133,7 @@ impl Visit {
         link: Option<&Link>,
         call: Call,
     ) -> Result<Answered, Refusal> {
-        let permit = authorize::call(&self.principal, self.client.address(), &server.name)?;
+        let permit = authorize::call(&self.principal, self.client.address(), &server.name, &call)?;
         let vetted = validate::call(&[], Some(headers), permit, call)?;
         let session = link.and_then(|link| link.session.as_ref());
         server.forward(&vetted, self.principal.id(), headers, session).await

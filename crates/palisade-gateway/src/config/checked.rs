@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Uri};
+use palisade_guard::grant::Grant;
 use palisade_guard::identify::IpLists;
 use palisade_guard::{edge, identify, limit};
 
@@ -129,20 +130,14 @@ pub struct StaticKey {
     pub name: Arc<str>,
     /// SHA-256 of the key.
     pub digest: [u8; 32],
-    /// Servers it may call; `None` means all.
-    pub servers: Option<Vec<Arc<str>>>,
-    /// Addresses it may be used from.
-    pub lists: IpLists,
-    /// Calls in 60 s, where it has a limit of its own.
-    pub limit: Option<u32>,
+    /// What it lets its holder do.
+    pub grant: Grant,
 }
 
 /// Without the digest: that of a key somebody chose can be guessed.
 impl fmt::Debug for StaticKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("StaticKey");
-        shown.field("name", &self.name).field("servers", &self.servers).field("lists", &self.lists);
-        shown.field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("StaticKey").field("name", &self.name).field("grant", &self.grant).finish_non_exhaustive()
     }
 }
 

@@ -252,6 +252,12 @@ pub(super) struct Key {
     /// Servers it may call; without it all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) servers: Option<Vec<String>>,
+    /// What it may do: `mcp:tools:call:SERVER/TOOL` with `*` for any run of characters, `palisade:keys:write` and the
+    /// like for administration; without it every MCP method, and no administration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scopes: Option<Vec<String>>,
+    /// Groups its holder is in.
+    pub(super) groups: Vec<String>,
     /// Networks it may be used from; empty means all.
     pub(super) allow: Vec<String>,
     /// Networks it may not be used from.

@@ -1,14 +1,18 @@
 //! Keys: a known one and an unknown one among ten thousand.
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
-use palisade_guard::authenticate::{Config, Key, Keys, Principal, caller};
-use palisade_guard::identify::IpLists;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use palisade_guard::authenticate::{Config, Key, Keys, Methods, Presented, Verdict, caller};
+use palisade_guard::clock::Moment;
 use palisade_guard::refusal::Refusal;
 
 /// All keys, and the headers of a call.
 pub(crate) struct Input {
     config: Config,
+    method: Method,
+    uri: Uri,
     headers: HeaderMap,
 }
 
@@ -27,18 +31,19 @@ pub(crate) fn unknown() -> Input {
 }
 
 /// The caller behind the headers.
-pub(crate) fn find(input: &Input) -> Result<Principal, Refusal> {
-    caller(&input.config, &input.headers)
+pub(crate) fn find(input: &Input) -> Result<Verdict, Refusal> {
+    let Input { config, method, uri, headers } = input;
+    caller(config, &Presented { method, uri, headers, now: Moment { monotonic_ms: 0, unix_ms: 0 } })
 }
 
 fn input(credential: &'static str) -> Input {
     let key = |number: u32| Key {
         id: format!("key:{number}").into(),
         digest: Keys::digest(format!("bench-key-{number:05}").as_bytes()),
-        servers: None,
-        lists: IpLists::default(),
-        limit: None,
+        grant: Arc::default(),
     };
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(credential))]);
-    Input { config: Config::Keys(Keys::new((0..10_000).map(key))), headers }
+    let keys = Keys::new((0..10_000).map(key));
+    let config = Config::Credentials(Methods { keys });
+    Input { config, method: Method::POST, uri: Uri::from_static("/mcp"), headers }
 }

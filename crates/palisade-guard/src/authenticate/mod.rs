@@ -1,21 +1,27 @@
 //! Who is calling.
 //!
 //! 1. Mode `none`: everybody on this machine is `anonymous`; configuration allows it on loopback and stdio only.
-//! 2. Mode `keys`: exactly one key, in `Authorization: Bearer K` or `X-API-Key: K`. Both may stand together only if they
-//!    are the same key.
-//! 3. A credential comes from the request alone, never from a path, a query or our own environment.
+//! 2. Otherwise a request brings exactly one credential. Each method knows its own by its form; a wrong one is refused
+//!    there, and never tried with the next method.
+//! 3. Keys stand in `Authorization: Bearer K` or `X-API-Key: K`. Both may stand together only if they are the same key.
+//! 4. A credential comes from the request alone, never from a path, a query or our own environment.
 //!
 //! The credential ends here: a [`Principal`] does not hold it, so no later stage can pass it on.
+//!
+//! What a judgement needs from outside (a body's digest, a nonce that is new, an issuer's keys) is a [`Verdict`] that
+//! says so; the gateway fetches it and comes back.
 
 mod static_key;
 
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Uri};
 
 pub use static_key::{Key, Keys};
 
+use crate::clock::Moment;
+use crate::grant::Grant;
 use crate::refusal::{Reason, Refusal};
 
 /// How callers prove who they are.
@@ -23,15 +29,50 @@ use crate::refusal::{Reason, Refusal};
 pub enum Config {
     /// Not at all.
     None,
-    /// By a static key.
-    Keys(Keys),
+    /// By a credential of one of these methods.
+    Credentials(Methods),
 }
 
-/// A verified caller. Made only by [`caller`].
+/// Everything that can be a credential.
+#[derive(Debug, Default)]
+pub struct Methods {
+    /// Keys that stand in the configuration.
+    pub keys: Keys,
+}
+
+/// What a request shows of its caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's target, as it was written.
+    pub uri: &'a Uri,
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// When it came.
+    pub now: Moment,
+}
+
+/// What is known of a caller before anything is fetched.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Who it is.
+    Accept(Principal),
+}
+
+/// A verified caller. Made only by this module.
 #[derive(Debug, Clone)]
 pub struct Principal {
     id: Arc<str>,
-    key: Option<Arc<Key>>,
+    grant: Arc<Grant>,
+    proof: Proof,
+}
+
+/// What a caller was known by: enough to find it again, and never the credential itself.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    Nothing,
+    Key([u8; 32]),
 }
 
 impl Principal {
@@ -40,14 +81,22 @@ impl Principal {
         &self.id
     }
 
-    /// The key it came with; `None` in mode `none`.
-    pub const fn key(&self) -> Option<&Arc<Key>> {
-        self.key.as_ref()
+    /// What it may do.
+    pub const fn grant(&self) -> &Arc<Grant> {
+        &self.grant
+    }
+
+    /// Whether nobody knows who it is (mode `none`).
+    pub const fn is_anonymous(&self) -> bool {
+        matches!(self.proof, Proof::Nothing)
     }
 
     /// How it was verified, as records say it.
     pub const fn method(&self) -> &'static str {
-        if self.key.is_some() { "key" } else { "none" }
+        match self.proof {
+            Proof::Nothing => "none",
+            Proof::Key(_) => "key",
+        }
     }
 }
 
@@ -61,17 +110,17 @@ const CHALLENGE_INVALID: &str =
 impl Config {
     /// The principal of mode `none`.
     pub fn anonymous() -> Principal {
-        Principal { id: Arc::from("anonymous"), key: None }
+        Principal { id: Arc::from("anonymous"), grant: Arc::default(), proof: Proof::Nothing }
     }
 }
 
 /// Verifies the caller.
-pub fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal> {
-    let Config::Keys(keys) = config else {
-        return Ok(Config::anonymous());
+pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Refusal> {
+    let Config::Credentials(methods) = config else {
+        return Ok(Verdict::Accept(Config::anonymous()));
     };
-    let bearer = bearer(headers)?;
-    let api_key = single(headers, &X_API_KEY)?;
+    let bearer = bearer(presented.headers)?;
+    let api_key = single(presented.headers, &X_API_KEY)?;
     let credential = match (bearer, api_key) {
         (None, None) => return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE)),
         (Some(one), Some(other)) if one != other => {
@@ -79,20 +128,23 @@ pub fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal
         }
         (Some(one), _) | (None, Some(one)) => one,
     };
-    let Some(key) = keys.find(credential) else {
+    let Some(key) = methods.keys.find(credential) else {
         return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE_INVALID).because("unknown key"));
     };
-    Ok(Principal { id: Arc::clone(&key.id), key: Some(Arc::clone(key)) })
+    Ok(Verdict::Accept(by_key(key)))
 }
 
-/// The caller as another configuration knows it; `None` if there it is nobody. For streams that outlive the
-/// configuration they were opened under.
-pub fn again(config: &Config, caller: &Principal) -> Option<Principal> {
-    match (config, &caller.key) {
-        (Config::None, None) => Some(caller.clone()),
-        (Config::Keys(keys), Some(key)) => {
-            let key = keys.find_digest(&key.digest).filter(|now| now.id == key.id)?;
-            Some(Principal { id: Arc::clone(&key.id), key: Some(Arc::clone(key)) })
+fn by_key(key: &Key) -> Principal {
+    Principal { id: Arc::clone(&key.id), grant: Arc::clone(&key.grant), proof: Proof::Key(key.digest) }
+}
+
+/// The caller as another configuration, or a later moment, knows it; `None` if there it is nobody. For streams that
+/// outlive the configuration they were opened under.
+pub fn again(config: &Config, caller: &Principal, _now: Moment) -> Option<Principal> {
+    match (config, &caller.proof) {
+        (Config::None, Proof::Nothing) => Some(caller.clone()),
+        (Config::Credentials(methods), Proof::Key(digest)) => {
+            methods.keys.find_digest(digest).filter(|now| now.id == caller.id).map(|key| by_key(key))
         }
         _ => None,
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 
-use crate::identify::IpLists;
+use crate::grant::Grant;
 
 /// What is known of one key.
 #[derive(Debug)]
@@ -16,12 +16,8 @@ pub struct Key {
     pub id: Arc<str>,
     /// SHA-256 of the key.
     pub digest: [u8; 32],
-    /// Servers it may call; `None` means all.
-    pub servers: Option<Vec<Arc<str>>>,
-    /// Addresses it may be used from.
-    pub lists: IpLists,
-    /// Calls in 60 s, where it has a limit of its own.
-    pub limit: Option<u32>,
+    /// What it lets its holder do.
+    pub grant: Arc<Grant>,
 }
 
 /// All keys of a gateway.

@@ -2,24 +2,34 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::{Config, Key, Keys, again, caller};
-use crate::identify::IpLists;
-use crate::refusal::Reason;
+use super::{Config, Key, Keys, Methods, Presented, Principal, Verdict, again};
+use crate::clock::Moment;
+use crate::grant::Grant;
+use crate::refusal::{Reason, Refusal};
+
+const NOW: Moment = Moment { monotonic_ms: 5, unix_ms: 1_785_231_000_123 };
 
 const KEY: &str = "a-key-of-32-bytes-that-is-random";
 const OTHER: &str = "b-key-of-32-bytes-that-is-random";
 
 fn config() -> Config {
-    let key = |name: &str, text: &str| Key {
-        id: Arc::from(name),
-        digest: Keys::digest(text.as_bytes()),
-        servers: None,
-        lists: IpLists::default(),
-        limit: None,
-    };
-    Config::Keys(Keys::new([key("key:a", KEY), key("key:b", OTHER)]))
+    of_keys([key("key:a", KEY), key("key:b", OTHER)])
+}
+
+fn of_keys(keys: impl IntoIterator<Item = Key>) -> Config {
+    Config::Credentials(Methods { keys: Keys::new(keys) })
+}
+
+fn key(name: &str, text: &str) -> Key {
+    Key { id: Arc::from(name), digest: Keys::digest(text.as_bytes()), grant: Arc::default() }
+}
+
+fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    let uri = Uri::from_static("/mcp");
+    let presented = Presented { method: &Method::POST, uri: &uri, headers, now: NOW };
+    super::caller(config, &presented).map(|Verdict::Accept(principal)| principal)
 }
 
 fn check(headers: &[(&'static str, &[u8])], expected: Result<&str, Reason>) {
@@ -84,14 +94,13 @@ fn a_caller_is_found_again() {
     headers.insert("x-api-key", HeaderValue::from_static(KEY));
     let before = caller(&config(), &headers).unwrap();
     let with = |name: &str, text: &str, limit| {
-        let digest = Keys::digest(text.as_bytes());
-        Config::Keys(Keys::new([Key { id: Arc::from(name), digest, servers: None, lists: IpLists::default(), limit }]))
+        of_keys([Key { grant: Arc::new(Grant { limit, ..Grant::default() }), ..key(name, text) }])
     };
-    let now = again(&with("key:a", KEY, Some(7)), &before).unwrap();
-    assert_eq!((&**now.id(), now.key().unwrap().limit), ("key:a", Some(7)), "as it is known now");
-    assert!(again(&with("key:a", OTHER, None), &before).is_none(), "another key under its name");
-    assert!(again(&with("key:c", KEY, None), &before).is_none(), "another name");
-    assert!(again(&Config::None, &before).is_none());
-    assert!(again(&Config::None, &Config::anonymous()).is_some());
-    assert!(again(&config(), &Config::anonymous()).is_none());
+    let now = again(&with("key:a", KEY, Some(7)), &before, NOW).unwrap();
+    assert_eq!((&**now.id(), now.grant().limit), ("key:a", Some(7)), "as it is known now");
+    assert!(again(&with("key:a", OTHER, None), &before, NOW).is_none(), "another key under its name");
+    assert!(again(&with("key:c", KEY, None), &before, NOW).is_none(), "another name");
+    assert!(again(&Config::None, &before, NOW).is_none());
+    assert!(again(&Config::None, &Config::anonymous(), NOW).is_some());
+    assert!(again(&config(), &Config::anonymous(), NOW).is_none());
 }

@@ -1,15 +1,19 @@
 //! What a caller may do.
 //!
-//! 1. A key with a list of servers calls those servers only; to it, others do not exist.
-//! 2. A key with an IP list works from those addresses only.
-//! 3. Everything else that reached this stage is a method the revision knows: unknown ones were refused when the
+//! 1. A credential with a list of servers, or with scopes, reaches the servers these name; to it, others do not exist.
+//! 2. A credential with an IP list works from those addresses only.
+//! 3. A credential with scopes does what they cover ([`grant::Scopes`]). One without does every MCP method, and never
+//!    administration, which must be named.
+//! 4. Everything else that reached this stage is a method the revision knows: unknown ones were refused when the
 //!    message was parsed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::authenticate::Principal;
-use crate::refusal::{Reason, Refusal};
+use crate::grant;
+use crate::message::Call;
+use crate::refusal::{Detail, Reason, Refusal};
 
 /// Proof that a rule allowed this caller on this server. Made only by [`call`].
 #[derive(Debug)]
@@ -24,54 +28,52 @@ impl Permit {
     }
 }
 
-/// Decides whether `caller` may reach `server` from `address`.
-pub fn call(caller: &Principal, address: IpAddr, server: &Arc<str>) -> Result<Permit, Refusal> {
-    let Some(key) = caller.key() else {
-        return Ok(Permit { rule: "mode-none" });
-    };
-    key.lists.judge(address).map_err(|refusal| refusal.because("the key's IP list"))?;
-    match &key.servers {
-        None => Ok(Permit { rule: "key" }),
-        Some(servers) if servers.contains(server) => Ok(Permit { rule: "key-servers" }),
-        Some(_) => Err(Refusal::new(Reason::UnknownPath).because("the key's list of servers")),
+/// Decides whether `caller` may do this on `server` from `address`.
+pub fn call(caller: &Principal, address: IpAddr, server: &Arc<str>, call: &Call) -> Result<Permit, Refusal> {
+    let rule = reach(caller, address, server)?;
+    let Some(scopes) = &caller.grant().scopes else { return Ok(Permit { rule }) };
+    let deeds = grant::deeds(call);
+    if let Some(missing) = deeds.iter().find(|deed| !scopes.cover(server, deed)) {
+        let needed = format!("{missing}:{server}");
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+        let refusal = Refusal::new(Reason::ScopeMissing).challenge(challenge).because("the credential's scopes");
+        return Err(refusal.with("scope", Detail::Text(needed.into())));
     }
+    Ok(Permit { rule: "scopes" })
+}
+
+/// Decides whether `caller` may reach `server` from `address` at all, and names the rule.
+pub fn reach(caller: &Principal, address: IpAddr, server: &Arc<str>) -> Result<&'static str, Refusal> {
+    let grant = caller.grant();
+    grant.lists.judge(address).map_err(|refusal| refusal.because("the key's IP list"))?;
+    if !may_see(caller, server) {
+        return Err(Refusal::new(Reason::UnknownPath).because("the servers of the key or its scopes"));
+    }
+    Ok(match &grant.servers {
+        _ if caller.is_anonymous() => "mode-none",
+        None => "key",
+        Some(_) => "key-servers",
+    })
 }
 
 /// Whether `caller` may know that `server` exists: the same decision, for lists.
 pub fn may_see(caller: &Principal, server: &Arc<str>) -> bool {
-    let servers = caller.key().and_then(|key| key.servers.as_ref());
-    servers.is_none_or(|servers| servers.contains(server))
+    let grant = caller.grant();
+    grant.servers.as_ref().is_none_or(|servers| servers.contains(server))
+        && grant.scopes.as_ref().is_none_or(|scopes| scopes.reach(server))
+}
+
+/// Decides whether `caller` may read or write (`action`) a part of the administration: `keys`, `tokens`.
+pub fn administer(caller: &Principal, address: IpAddr, part: &str, action: &str) -> Result<(), Refusal> {
+    let grant = caller.grant();
+    grant.lists.judge(address).map_err(|refusal| refusal.because("the key's IP list"))?;
+    if grant.scopes.as_ref().is_some_and(|scopes| scopes.administer(part, action)) {
+        return Ok(());
+    }
+    let needed = format!("palisade:{part}:{action}");
+    let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
+    Err(Refusal::new(Reason::ScopeMissing).challenge(challenge).with("scope", Detail::Text(needed.into())))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{call, may_see};
-    use crate::authenticate::{Config, Key, Keys, Principal, caller};
-    use crate::identify::IpLists;
-    use crate::refusal::Reason;
-    use std::sync::Arc;
-
-    fn principal(servers: Option<Vec<Arc<str>>>, lists: IpLists) -> Principal {
-        let digest = Keys::digest(b"k");
-        let keys = Keys::new([Key { id: Arc::from("key:k"), digest, servers, lists, limit: None }]);
-        let mut headers = http::HeaderMap::new();
-        headers.insert("x-api-key", http::HeaderValue::from_static("k"));
-        caller(&Config::Keys(keys), &headers).unwrap()
-    }
-
-    /// A10: a key's IP list and server list hold; a server that is not listed does not exist.
-    #[test]
-    fn a_key_reaches_what_it_lists() {
-        let (files, search) = (Arc::from("files"), Arc::from("search"));
-        let key = principal(Some(vec![Arc::clone(&files)]), IpLists::default());
-        let home = "10.0.0.1".parse().unwrap();
-        assert!(call(&key, home, &files).is_ok() && may_see(&key, &files));
-        assert_eq!(call(&key, home, &search).unwrap_err().reason(), Reason::UnknownPath);
-        assert!(!may_see(&key, &search));
-
-        let lists = IpLists { allow: vec!["10.0.0.0/8".parse().unwrap()], deny: Vec::new() };
-        let key = principal(None, lists);
-        assert!(call(&key, home, &search).is_ok());
-        assert_eq!(call(&key, "192.0.2.1".parse().unwrap(), &search).unwrap_err().reason(), Reason::AddressRefused);
-    }
-}
+mod tests;

@@ -196,9 +196,7 @@ fn key_of(key: &str) -> StaticKey {
     StaticKey {
         name: Arc::from("shown-at-start"),
         digest: palisade_guard::authenticate::Keys::digest(key.as_bytes()),
-        servers: None,
-        lists: palisade_guard::identify::IpLists::default(),
-        limit: None,
+        grant: palisade_guard::grant::Grant::default(),
     }
 }
 

@@ -29,6 +29,7 @@ mod pages;
 mod production;
 mod real_clients;
 mod reload;
+mod scopes;
 mod signed;
 mod stdio;
 mod streams;

@@ -12,17 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use palisade_guard::authenticate::Keys;
-use palisade_guard::identify::IpLists;
+use palisade_guard::grant::Grant;
 use zeroize::Zeroizing;
 
-use super::{Check, listen, strength};
+use super::{Check, grant, strength};
 use crate::config::checked::StaticKey;
 use crate::config::env::{self, Sets, TABLE};
 use crate::config::fault::Place;
 use crate::config::raw;
 use crate::config::secret::{Reference, Secret};
 use crate::config::seen::Seen;
-use crate::config::shape::nearest;
 
 /// What to do without a key.
 pub(in crate::config) const CURE: &str = "add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS";
@@ -100,38 +99,18 @@ impl Ring {
 }
 
 fn bare(digest: [u8; 32]) -> StaticKey {
-    StaticKey { name: Arc::from(""), digest, servers: None, lists: IpLists::default(), limit: None }
+    StaticKey { name: Arc::from(""), digest, grant: Grant::default() }
 }
 
 /// One `[[auth.keys]]`.
 fn configured(index: usize, raw: &raw::Key, servers: &[Arc<str>], check: &mut Check<'_>, ring: &mut Ring) {
     let at = format!("auth.keys[{index}]");
-    let lists = listen::lists(&at, &raw.allow, &raw.deny, check);
-    let allowed = raw.servers.as_ref().map(|names| {
-        names
-            .iter()
-            .enumerate()
-            .filter_map(|(item, name)| server(&format!("{at}.servers[{item}]"), name, servers, check))
-            .collect()
-    });
+    let grant = grant::read(&at, raw, servers, check);
     let Some(digest) = digest(&at, raw, check) else { return };
     let name = raw.name.clone().unwrap_or_else(|| ring.next_name());
-    let key = StaticKey { name: Arc::from(name), digest, servers: allowed, lists, limit: raw.limit_per_minute };
+    let key = StaticKey { name: Arc::from(name), digest, grant };
     let place = check.layered.place(&at);
     ring.add(key, place, check);
-}
-
-fn server(at: &str, name: &str, servers: &[Arc<str>], check: &mut Check<'_>) -> Option<Arc<str>> {
-    let found = servers.iter().find(|server| &***server == name).map(Arc::clone);
-    if found.is_none() {
-        let known: Vec<&str> = servers.iter().map(|server| &**server).collect();
-        let cure = match nearest(name, &known) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "add it under [servers], or remove it here".to_owned(),
-        };
-        check.fault(at, format!("{name:?} is not a server"), cure);
-    }
-    found
 }
 
 fn digest(at: &str, raw: &raw::Key, check: &mut Check<'_>) -> Option<[u8; 32]> {

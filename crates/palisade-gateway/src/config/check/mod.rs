@@ -3,6 +3,7 @@
 //! A setting that cannot be read gets a harmless stand-in, so that the rest is still judged; with a single fault the
 //! whole is thrown away, so no stand-in is ever used.
 
+mod grant;
 pub(super) mod keys;
 mod listen;
 mod quantity;

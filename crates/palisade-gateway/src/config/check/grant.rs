@@ -1,0 +1,45 @@
+//! What the holder of a configured credential may do.
+
+use std::sync::Arc;
+
+use palisade_guard::grant::{Grant, Scopes};
+
+use super::keys::{NAME_CURE, is_name};
+use super::{Check, listen};
+use crate::config::raw;
+use crate::config::shape::nearest;
+
+/// The grant of the key at `at`. What is wrong is a fault, and left out.
+pub(super) fn read(at: &str, raw: &raw::Key, servers: &[Arc<str>], check: &mut Check<'_>) -> Grant {
+    let lists = listen::lists(at, &raw.allow, &raw.deny, check);
+    let listed = raw.servers.as_ref().map(|names| {
+        let each = names.iter().enumerate();
+        each.filter_map(|(item, name)| server(&format!("{at}.servers[{item}]"), name, servers, check)).collect()
+    });
+    let scopes = raw.scopes.as_ref().map(|texts| {
+        Scopes::read(texts.iter().map(String::as_str)).unwrap_or_else(|(text, why)| {
+            check.fault(&format!("{at}.scopes"), format!("{text:?} is not a scope: {why}"), SCOPE_CURE);
+            Scopes::default()
+        })
+    });
+    for name in raw.groups.iter().filter(|name| !is_name(name)) {
+        check.fault(&format!("{at}.groups"), format!("{name:?} is not a name for a group"), NAME_CURE);
+    }
+    let groups = raw.groups.iter().map(|name| Arc::from(name.as_str())).collect();
+    Grant { servers: listed, scopes, groups, lists, limit: raw.limit_per_minute }
+}
+
+fn server(at: &str, name: &str, servers: &[Arc<str>], check: &mut Check<'_>) -> Option<Arc<str>> {
+    let found = servers.iter().find(|server| &***server == name).map(Arc::clone);
+    if found.is_none() {
+        let known: Vec<&str> = servers.iter().map(|server| &**server).collect();
+        let cure = match nearest(name, &known) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "add it under [servers], or remove it here".to_owned(),
+        };
+        check.fault(at, format!("{name:?} is not a server"), cure);
+    }
+    found
+}
+
+const SCOPE_CURE: &str = "write it like \"mcp:tools:call:SERVER/TOOL\" or \"palisade:keys:read\"";
