@@ -82,16 +82,18 @@ pub(crate) fn build(
         let launch = Launch::InProcess(Arc::clone(serve));
         let upstream = Upstream::Stdio(Arc::new(stdio_upstream(name, launch, &recipe, around)));
         let parts = (IpLists::default(), Box::default());
-        servers.insert(Arc::clone(name), Arc::new(new(Arc::clone(name), parts, upstream, recipe)));
+        servers.insert(Arc::clone(name), Arc::new(new(Arc::clone(name), parts, upstream, recipe, Catalog::default())));
     }
     for server in std::mem::take(&mut config.servers) {
         let checked::Server { name, upstream, timeout, lists, methods, max_sessions } = server;
         let recipe = recipe(Some(upstream), timeout, max_sessions, config);
         let parts = (lists, methods.into_boxed_slice());
         let old = before.and_then(|before| before.get(&name)).filter(|old| *old.recipe == recipe);
-        let server = match old {
-            Some(old) => carried_over(old, parts),
-            None => new(Arc::clone(&name), parts, upstream_of(&name, &recipe, around, descriptors)?, recipe),
+        let server = if let Some(old) = old {
+            carried_over(old, parts)
+        } else {
+            let upstream = upstream_of(&name, &recipe, around, descriptors)?;
+            new(Arc::clone(&name), parts, upstream, recipe, catalog(&name, before))
         };
         servers.insert(name, Arc::new(server));
     }
@@ -113,14 +115,22 @@ fn carried_over(old: &Server, (lists, extra_methods): Parts) -> Server {
     }
 }
 
-fn new(name: Arc<str>, (lists, extra_methods): Parts, upstream: Upstream, recipe: Recipe) -> Server {
+/// What is known of a server that was not there before, or was another one.
+fn catalog(name: &str, before: Option<&Servers>) -> Catalog {
+    let Some(before) = before else { return Catalog::default() };
+    let others = before.values().filter(|other| *other.name != *name);
+    let earlier = others.map(|other| (Arc::clone(&other.name), other.catalog.offered())).collect();
+    Catalog::late(before.get(name).map(|old| old.catalog.as_ref()), earlier)
+}
+
+fn new(name: Arc<str>, (lists, extra_methods): Parts, upstream: Upstream, recipe: Recipe, catalog: Catalog) -> Server {
     Server {
         seal: Arc::from(format!("{name} {:016x}", u64::from_le_bytes(random::bytes()))),
         name,
         lists,
         extra_methods,
         upstream,
-        catalog: Arc::new(Catalog::default()),
+        catalog: Arc::new(catalog),
         recipe: Arc::new(recipe),
     }
 }

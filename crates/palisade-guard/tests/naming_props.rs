@@ -1,6 +1,6 @@
 //! The naming rule of the aggregate: what is shown leads back, and no name ever moves to another server.
 
-use palisade_guard::naming::{Addressed, Offers, Seen, Style, address, shown};
+use palisade_guard::naming::{Addressed, Offers, Seen, Style, Unread, address, shown};
 use proptest::prelude::*;
 
 /// Server names, some of which begin others or look like the beginning of a tool's name.
@@ -27,7 +27,7 @@ fn offers(names: &[String]) -> Offers {
 }
 
 fn seen<'a>(servers: &[&'a str], offered: &'a [Offers]) -> Vec<Seen<'a>> {
-    servers.iter().zip(offered).map(|(server, offers)| Seen { server, offers }).collect()
+    servers.iter().zip(offered).map(|(server, offers)| Seen { server, offers, unread: None }).collect()
 }
 
 fn style() -> impl Strategy<Value = Style> {
@@ -76,6 +76,23 @@ proptest! {
             (Addressed::One { .. }, Addressed::One { .. }) => prop_assert_eq!(before, after),
             (Addressed::Several(_), after) => prop_assert!(matches!(after, Addressed::Several(_))),
             _ => {}
+        }
+    }
+
+    /// A3, P-D27: a bare name that addresses a server while some lists were not read yet addresses no other one when all
+    /// are, and is not lost to several.
+    #[test]
+    fn no_name_depends_on_the_moment(
+        style in style(), servers in servers(), lists in offered(), read in any::<[bool; 5]>(), name in name(),
+    ) {
+        let all: Vec<Offers> = lists.iter().map(|list| offers(list)).collect();
+        let now: Vec<Offers> = all.iter().zip(read).map(|(offers, read)| if read { offers.clone() } else { Offers::default() }).collect();
+        let mut partly = seen(&servers, &now);
+        for (seen, read) in partly.iter_mut().zip(read) {
+            seen.unread = (!read).then(Unread::default);
+        }
+        if let found @ Addressed::One { .. } = address(style, &partly, &name) {
+            prop_assert_eq!(found, address(style, &seen(&servers, &all), &name));
         }
     }
 }

@@ -75,7 +75,8 @@ pub(crate) async fn private(
 async fn tools(gate: &Snapshot, servers: &[Arc<Server>]) -> Value {
     let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
     let readings = aggregate::from_each(gate.aggregate.patience, servers, read).await;
-    let at_mcp = aggregate::tool_names(gate, servers);
+    let names = aggregate::tool_names(gate, servers);
+    let at_mcp = names.view();
     let mut tools = Vec::new();
     let mut unavailable = Vec::new();
     for (place, (server, reading)) in servers.iter().zip(readings).enumerate() {
@@ -84,7 +85,7 @@ async fn tools(gate: &Snapshot, servers: &[Arc<Server>]) -> Value {
             continue;
         };
         tools.extend(reading.tools.iter().cloned().map(|mut tool| {
-            let name = tool.get("name").and_then(Value::as_str).map(|name| at_mcp(place, name));
+            let name = tool.get("name").and_then(Value::as_str).map(|name| at_mcp.shown(place, name));
             if let Some(tool) = tool.as_object_mut() {
                 tool.insert("server".into(), server.name.as_ref().into());
                 tool.insert("aggregate_name".into(), name.into());

@@ -222,7 +222,7 @@ impl Home {
                 let (span, _) = envelope.param(&["uri"])?;
                 let uri = json::text_of(bytes.get(span.clone())?);
                 let place = self.visit.servers.iter().position(|server| server.name == self.server.name)?;
-                places.push((span, quoted(&self.visit.names(Kind::Resources).shown(place, &uri))));
+                places.push((span, quoted(&self.visit.names(Kind::Resources).view().shown(place, &uri))));
             }
             "notifications/cancelled" => {
                 let (span, _) = envelope.param(&["requestId"])?;

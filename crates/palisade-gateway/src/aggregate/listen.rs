@@ -34,6 +34,9 @@ const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// Answers it. The first message says what is honoured: by the servers that said so in time.
 pub(super) async fn listen(passage: &mut Passage, visit: &Visit, message: &Message) -> Result<Reply, Refusal> {
     passage.intend(&visit.gate).await?;
+    if message.param(&["notifications", "resourceSubscriptions"]).is_some() {
+        visit.settle(Kind::Resources).await;
+    }
     let (sender, mail) = mpsc::channel(WAITING);
     let (honours, mut honoured) = mpsc::channel(visit.servers.len().max(1));
     for (place, server) in visit.servers.iter().enumerate() {
@@ -99,7 +102,7 @@ fn theirs(visit: &Visit, place: usize, name: &str, task: bool) -> Option<String>
         let (server, id) = tasks::opened(visit, name).ok()?;
         return visit.servers.get(place).is_some_and(|own| own.name == server.name).then_some(id);
     }
-    match visit.names(Kind::Resources).address(name) {
+    match visit.names(Kind::Resources).view().address(name) {
         Addressed::One { server, name } if server == place => Some(name.to_owned()),
         _ => None,
     }
@@ -181,6 +184,7 @@ impl Stream {
         let found = found.and_then(|(span, _)| acknowledgement.get(span));
         let theirs: Map<String, Value> = found.and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
         let names = self.visit.names(Kind::Resources);
+        let names = names.view();
         let ours = theirs.into_iter().map(|(name, value)| match value {
             Value::Array(list) => {
                 let list = list.iter().filter_map(Value::as_str).map(|item| {

@@ -18,7 +18,7 @@ use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::visit::{Names, Visit, Way};
+use super::visit::{View, Visit, Way};
 use crate::passage::Passage;
 use crate::random;
 use crate::reply::Reply;
@@ -71,7 +71,10 @@ pub(super) async fn list(
     if let Some(Err(refusal)) = lists.first().filter(|_| lists.iter().all(Result::is_err)) {
         return passage.fact("forward", Err(refusal.clone()));
     }
+    // A server may have failed in this caller's era alone.
+    visit.settle(kind).await;
     let names = visit.names(kind);
+    let names = names.view();
     let mut page = Page::default();
     for (place, answered) in (first..).zip(lists) {
         let Some(server) = visit.servers.get(place) else { break };
@@ -222,7 +225,7 @@ impl Page {
     fn take<'i>(
         &mut self,
         visit: &Visit,
-        names: &Names,
+        names: &View<'_>,
         place: usize,
         server: &Arc<str>,
         items: impl Iterator<Item = (usize, &'i Item)>,

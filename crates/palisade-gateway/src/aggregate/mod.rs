@@ -41,7 +41,7 @@ use crate::upstream::{Answer, Response, Server};
 
 pub(crate) use lists::from_each;
 pub(crate) use table::Table;
-use visit::Visit;
+use visit::{Names, Visit};
 
 /// What the aggregate is made of.
 pub(crate) struct Aggregate {
@@ -83,11 +83,10 @@ pub(crate) fn seen<'g>(
     servers.filter(move |server| authorize::may_see(caller, &server.name) && server.lists.judge(address).is_ok())
 }
 
-/// How the tools of these servers are called at `/mcp`: by the server's place and the tool's name.
-pub(crate) fn tool_names(gate: &Snapshot, servers: &[Arc<Server>]) -> impl Fn(usize, &str) -> String {
+/// How the tools of these servers are called at `/mcp`: by the server's place and the tool's name. One alone is as it is.
+pub(crate) fn tool_names(gate: &Snapshot, servers: &[Arc<Server>]) -> Names {
     let alone = servers.len() == 1 && !gate.aggregate.always;
-    let names = visit::Names::of(servers, Kind::Tools, gate.aggregate.names());
-    move |place, name| if alone { name.to_owned() } else { names.shown(place, name) }
+    Names::of(if alone { &[] } else { servers }, Kind::Tools, gate.aggregate.names())
 }
 
 /// Answers one call on the aggregate.

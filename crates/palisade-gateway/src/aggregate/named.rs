@@ -137,24 +137,46 @@ async fn meant(visit: &Visit, message: &Message) -> Result<Meant, Refusal> {
         Some(Target::Reference) if is_prompt(message) => Kind::Prompts,
         _ => Kind::Resources,
     };
-    if let Some(meant) = found(visit, kind, target)? {
-        return Ok(meant);
+    match found(visit, kind, target)? {
+        Found::One(meant) => return Ok(meant),
+        Found::Unsettled { .. } => visit.settle(kind).await,
+        // Nobody is known to offer it, but not everybody may be known well enough.
+        Found::Nobody => {
+            let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
+            drop(from_each(visit.patience(), &visit.servers, read).await);
+        }
     }
-    // Nobody is known to offer it, but not everybody may be known, or known well enough.
-    let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
-    let readings = from_each(visit.patience(), &visit.servers, read);
-    drop(readings.await);
-    found(visit, kind, target)?.ok_or_else(|| unknown(kind, target))
+    match found(visit, kind, target)? {
+        Found::One(meant) => Ok(meant),
+        Found::Unsettled { in_full } => {
+            let words =
+                format!("say which server is meant, as {in_full:?}: another one has not said yet what it offers");
+            Err(unknown(kind, target).says(words).with("name", Detail::Text(in_full.into())))
+        }
+        Found::Nobody => Err(unknown(kind, target)),
+    }
 }
 
-/// What a name addresses now; `None` for nothing that is known.
-fn found(visit: &Visit, kind: Kind, target: &str) -> Result<Option<Meant>, Refusal> {
-    match visit.names(kind).address(target) {
+/// What a name addresses now.
+enum Found {
+    One(Meant),
+    /// Known of one server alone, but of another one nothing is known yet; in full it is that one's.
+    Unsettled {
+        in_full: String,
+    },
+    Nobody,
+}
+
+fn found(visit: &Visit, kind: Kind, target: &str) -> Result<Found, Refusal> {
+    let names = visit.names(kind);
+    let names = names.view();
+    match names.address(target) {
         Addressed::One { server, name } => {
             let server = visit.servers.get(server).cloned();
-            Ok(server.map(|server| Meant { server, name: name.to_owned() }))
+            Ok(server.map_or(Found::Nobody, |server| Found::One(Meant { server, name: name.to_owned() })))
         }
-        Addressed::Nobody => Ok(None),
+        Addressed::Unsettled { server } => Ok(Found::Unsettled { in_full: names.in_full(server, target) }),
+        Addressed::Nobody => Ok(Found::Nobody),
         Addressed::Several(places) => {
             let servers = places.iter().filter_map(|place| visit.servers.get(*place));
             let servers: Vec<_> = servers.map(|server| server.name.as_ref()).collect();

@@ -9,15 +9,16 @@ use http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::Principal;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::message::{self, Body, Call, Facts, Revision, Shape, agree, headers};
-use palisade_guard::naming::{Addressed, Seen, Style, address, shown, shown_template};
+use palisade_guard::naming::{Addressed, Seen, Style, Unread, address, in_full, shown, shown_template};
 use palisade_guard::refusal::Refusal;
 use palisade_guard::{authorize, validate};
 
 use super::joined::{Joined, Link};
+use super::lists::from_each;
 use crate::pipeline::Caller;
 use crate::snapshot::Snapshot;
 use crate::transport::sse::Event;
-use crate::upstream::catalog::{Kind, Offered, Reading};
+use crate::upstream::catalog::{Earlier, Kind, Offered, Reading};
 use crate::upstream::{Answer, Answered, Server, invalid, judge, unavailable};
 
 /// One call on the aggregate.
@@ -172,30 +173,68 @@ impl Visit {
         self.servers.iter().find(|server| server.name.as_ref() == name)
     }
 
+    /// Reads the lists that say who has a name of this kind, where that was never done: until it is, a bare name of
+    /// anybody could be such a server's too. One that does not answer is waited for as in a list, and stays unread.
+    pub(super) async fn settle(&self, kind: Kind) {
+        let unread: Vec<_> = self.servers.iter().filter(|server| !server.catalog.has_read(kind)).cloned().collect();
+        let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
+        drop(from_each(self.patience(), &unread, read).await);
+    }
+
     /// The names of one kind, as this caller sees them.
     pub(super) fn names(&self, kind: Kind) -> Names {
         Names::of(&self.servers, kind, self.gate.aggregate.names())
     }
 }
 
-/// The names of one kind on several servers.
-pub(super) struct Names {
+/// The names of one kind on several servers, as they are known now.
+pub(crate) struct Names {
     kind: Kind,
     style: Style,
-    offered: Vec<(Arc<str>, Arc<Offered>)>,
+    offered: Vec<Noted>,
+}
+
+/// What is known of one server.
+struct Noted {
+    server: Arc<str>,
+    offered: Arc<Offered>,
+    /// What others offered before it came, if its list was never read.
+    unread: Option<Earlier>,
 }
 
 impl Names {
     pub(super) fn of(servers: &[Arc<Server>], kind: Kind, style: Style) -> Self {
         let style = if matches!(kind, Kind::Resources | Kind::Templates) { Style::URIS } else { style };
-        let offered = servers.iter().map(|server| (Arc::clone(&server.name), server.catalog.offered()));
-        Self { kind, style, offered: offered.collect() }
+        let noted = |server: &Arc<Server>| {
+            let (name, catalog) = (Arc::clone(&server.name), &server.catalog);
+            // Asked first: a list that is read in between is in the offers.
+            let unread = (!catalog.has_read(kind)).then(|| catalog.earlier());
+            Noted { server: name, offered: catalog.offered(), unread }
+        };
+        Self { kind, style, offered: servers.iter().map(noted).collect() }
     }
 
-    fn seen(&self) -> Vec<Seen<'_>> {
-        self.offered.iter().map(|(server, offered)| Seen { server, offers: self.kind.of(offered) }).collect()
+    /// The same in the form in which names are judged. Made once for a whole list.
+    pub(crate) fn view(&self) -> View<'_> {
+        let kind = self.kind;
+        let seen = self.offered.iter().map(|noted| {
+            let unread = noted.unread.as_ref().map(|earlier| Unread {
+                earlier: earlier.iter().map(|(server, offered)| (server.as_ref(), kind.of(offered))).collect(),
+            });
+            Seen { server: &noted.server, offers: kind.of(&noted.offered), unread }
+        });
+        View { kind, style: self.style, seen: seen.collect() }
     }
+}
 
+/// Names as they are judged.
+pub(crate) struct View<'n> {
+    kind: Kind,
+    style: Style,
+    seen: Vec<Seen<'n>>,
+}
+
+impl View<'_> {
     /// Whether they are names of tools, which have a form of their own.
     pub(super) const fn is_for_tools(&self) -> bool {
         matches!(self.kind, Kind::Tools)
@@ -203,17 +242,21 @@ impl Names {
 
     /// What a name addresses.
     pub(super) fn address<'n>(&self, name: &'n str) -> Addressed<'n> {
-        address(self.style, &self.seen(), name)
+        address(self.style, &self.seen, name)
     }
 
     /// How a name of the server at this place is shown.
-    pub(super) fn shown(&self, server: usize, name: &str) -> String {
-        let seen = self.seen();
+    pub(crate) fn shown(&self, server: usize, name: &str) -> String {
         match self.kind {
-            Kind::Templates => shown_template(&seen, server, name),
-            _ => shown(self.style, &seen, server, name),
+            Kind::Templates => shown_template(&self.seen, server, name),
+            _ => shown(self.style, &self.seen, server, name),
         }
         .into_owned()
+    }
+
+    /// The form of a name that always addresses the server at this place.
+    pub(super) fn in_full(&self, server: usize, name: &str) -> String {
+        in_full(self.style, &self.seen, server, name).into_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use palisade_guard::message::json;
-use palisade_guard::refusal::Refusal;
+use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Map, Value, json};
 
 use super::stdio::{OwnSession, StdioUpstream};
@@ -82,7 +82,15 @@ impl<'s> Conversation<'s> {
 }
 
 fn result(answer: &Bytes) -> Result<Value, Refusal> {
-    let (span, _) = json::find(answer, 0..answer.len(), &["result"]).ok_or_else(|| invalid("an error"))?;
+    let Some((span, _)) = json::find(answer, 0..answer.len(), &["result"]) else {
+        let code = json::find(answer, 0..answer.len(), &["error", "code"]).and_then(|(span, _)| answer.get(span));
+        let unknown = code == Some(b"-32601");
+        return Err(if unknown {
+            Refusal::new(Reason::UnknownMethod).because("an error")
+        } else {
+            invalid("an error")
+        });
+    };
     serde_json::from_slice(answer.get(span).unwrap_or_default()).map_err(invalid)
 }
 

@@ -4,8 +4,13 @@
 //! a call is decided on, and the names of the aggregate. A server that does not answer is asked again later; its own
 //! check of the headers still stands, and its names stay its own.
 
+mod kind;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +20,8 @@ use palisade_guard::naming::Offers;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::{Mirror, mirrors_of_schema};
 use serde_json::{Map, Value};
+
+pub(crate) use kind::Kind;
 
 use super::asking::{Conversation, Era};
 use super::{Server, Upstream, invalid};
@@ -26,6 +33,9 @@ pub(crate) struct Catalog {
     known: Mutex<Option<Known>>,
     asking: Arc<tokio::sync::Mutex<()>>,
     offered: Mutex<Arc<Offered>>,
+    /// Kinds of lists that were read once, as bits.
+    heard: AtomicU8,
+    earlier: Earlier,
     state: AtomicU8,
     /// Until when nobody waits for it in a list.
     late_until_ms: AtomicU64,
@@ -65,74 +75,8 @@ pub(crate) struct Offered {
     pub(crate) resources: Offers,
 }
 
-/// A kind of list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `tools/list`
-    Tools,
-    /// `prompts/list`
-    Prompts,
-    /// `resources/list`
-    Resources,
-    /// `resources/templates/list`
-    Templates,
-}
-
-impl Kind {
-    const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
-
-    /// The kind that this method lists.
-    pub(crate) fn listed_by(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.method() == method)
-    }
-
-    /// The method that lists it.
-    pub(crate) const fn method(self) -> &'static str {
-        match self {
-            Self::Tools => "tools/list",
-            Self::Prompts => "prompts/list",
-            Self::Resources => "resources/list",
-            Self::Templates => "resources/templates/list",
-        }
-    }
-
-    /// The member of the result that holds the list.
-    pub(crate) const fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-        }
-    }
-
-    /// The member of each item that names it.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
-        }
-    }
-
-    /// What a server offers of it.
-    pub(crate) fn of(self, offered: &Offered) -> &Offers {
-        match self {
-            Self::Tools => &offered.tools,
-            Self::Prompts => &offered.prompts,
-            Self::Resources | Self::Templates => &offered.resources,
-        }
-    }
-
-    /// The capability that a server with such a list declares.
-    pub(crate) const fn capability(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources | Self::Templates => "resources",
-        }
-    }
-}
+/// What other servers, by name, offered before this one came.
+pub(crate) type Earlier = Arc<[(Arc<str>, Arc<Offered>)]>;
 
 const KEPT_MS: u64 = 60_000;
 const RETRY_MS: u64 = 10_000;
@@ -147,6 +91,25 @@ pub(crate) const ITEMS: usize = 10_000;
 pub(crate) const LIST_BYTES: usize = 16 << 20;
 
 impl Catalog {
+    /// That of a server which comes while others run, in the place of an `old` one if there is one: what that one offered
+    /// stays its name's, and what it may have offered is not the others' yet.
+    pub(crate) fn late(old: Option<&Self>, others: Earlier) -> Self {
+        let Some(old) = old else { return Self { earlier: others, ..Self::default() } };
+        let was_read = Kind::ALL.into_iter().all(|kind| old.has_read(kind));
+        let earlier = if was_read { others } else { Arc::clone(&old.earlier) };
+        Self { earlier, offered: Mutex::new(old.offered()), ..Self::default() }
+    }
+
+    /// Whether the lists that say who has a name of this kind were ever read.
+    pub(crate) fn has_read(&self, kind: Kind) -> bool {
+        self.heard.load(Acquire) & kind.owners() == kind.owners()
+    }
+
+    /// What other servers offered before this one came.
+    pub(crate) fn earlier(&self) -> Earlier {
+        Arc::clone(&self.earlier)
+    }
+
     /// The tool whose arguments may be repeated in headers; none for anything but a modern tool call.
     pub(crate) fn tool_with_mirrors(call: &Call) -> Option<&Arc<str>> {
         match call {
@@ -250,8 +213,14 @@ impl Catalog {
         Arc::clone(&self.offered.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes what the server offers, for good.
+    /// Notes what the server offers, for good, from a list that was read.
     pub(crate) fn learn<'n>(&self, kind: Kind, names: impl Iterator<Item = &'n str>) {
+        self.note(kind, names);
+        // Last: whoever sees that the list was read sees what is in it.
+        self.heard.fetch_or(kind.bit(), Release);
+    }
+
+    fn note<'n>(&self, kind: Kind, names: impl Iterator<Item = &'n str>) {
         let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = Arc::clone(&offered);
         let missing = |name: &&str| match kind {
@@ -304,9 +273,12 @@ async fn reading(server: &Server, era: Era) -> Result<Reading, Refusal> {
         Vec::new()
     };
     learn(server, Kind::Tools, &tools);
-    for kind in [Kind::Prompts, Kind::Resources, Kind::Templates].into_iter().filter(|kind| declares(*kind)) {
-        match pages(&mut conversation, kind).await {
+    for kind in [Kind::Prompts, Kind::Resources, Kind::Templates] {
+        // A server without the capability has no such list, and many with it have no templates.
+        let items = if declares(kind) { pages(&mut conversation, kind).await } else { Ok(Vec::new()) };
+        match items {
             Ok(items) => learn(server, kind, &items),
+            Err(refusal) if is_no_such_method(&refusal, era) => learn(server, kind, &[]),
             Err(refusal) => {
                 tracing::debug!(server = %server.name, method = kind.method(), cause = refusal.cause_for_log(), "no list");
             }
@@ -322,6 +294,12 @@ async fn reading(server: &Server, era: Era) -> Result<Reading, Refusal> {
     let capabilities =
         capabilities.unwrap_or_else(|| Map::from_iter([("tools".to_owned(), Value::Object(Map::new()))]));
     Ok(Reading { mirrors, tools, modern: era == Era::Modern, capabilities })
+}
+
+/// Whether the server says that it has no such method: in 2026-07-28 by 404, for there are no sessions that could be
+/// unknown.
+fn is_no_such_method(refusal: &Refusal, era: Era) -> bool {
+    refusal.reason() == Reason::UnknownMethod || era == Era::Modern && refusal.reason() == Reason::SessionUnknown
 }
 
 fn learn(server: &Server, kind: Kind, items: &[Value]) {

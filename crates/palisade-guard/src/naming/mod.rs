@@ -4,8 +4,9 @@
 //!    the name of a server, and server names never hold a mark.
 //! 2. A bare name is shown only where no other server offers, or ever offered, the same, and where it cannot be read by
 //!    rule 1.
-//! 3. A bare name addresses the one server that offers it, or ever did. What several offer addresses none of them, so
-//!    that a call never moves from one server to another: not when one is down, not when one comes, not when one
+//! 3. A bare name addresses the one server that offers it, or ever did. What several offer addresses none of them, and
+//!    as long as a server's list was never read, it may offer anything that the others were not known for before it
+//!    came. So a call never moves from one server to another: not when one is down, not when one comes, not when one
 //!    changes its list.
 
 mod offers;
@@ -32,12 +33,28 @@ impl Style {
 }
 
 /// One server that a caller may see, and what it offers of one kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Seen<'a> {
     /// Its name.
     pub server: &'a str,
     /// What it offers, or ever did.
     pub offers: &'a Offers,
+    /// What is not known of it.
+    pub unread: Option<Unread<'a>>,
+}
+
+/// A server whose list was never read.
+#[derive(Debug, Clone, Default)]
+pub struct Unread<'a> {
+    /// What other servers, by name, were known to offer before this one came: that it does not claim.
+    pub earlier: Vec<(&'a str, &'a Offers)>,
+}
+
+impl Unread<'_> {
+    /// Whether `offered` to the `owner` was not yet when this one came.
+    fn may_claim(&self, owner: &str, offered: impl Fn(&Offers) -> bool) -> bool {
+        !self.earlier.iter().any(|(server, offers)| *server == owner && offered(offers))
+    }
 }
 
 /// What a name addresses.
@@ -49,6 +66,11 @@ pub enum Addressed<'n> {
         server: usize,
         /// The name as that server knows it.
         name: &'n str,
+    },
+    /// What this server offers, and perhaps one whose list was never read.
+    Unsettled {
+        /// The place of the server that is known to offer it.
+        server: usize,
     },
     /// Nothing that is known.
     Nobody,
@@ -68,9 +90,24 @@ pub fn address<'n>(style: Style, seen: &[Seen<'_>], name: &'n str) -> Addressed<
     let offering: Vec<usize> = offering.map(|(place, _)| place).collect();
     match offering.as_slice() {
         [] => Addressed::Nobody,
+        [server] if may_be_anothers(seen, *server, |offers| offers.may_hold(name)) => {
+            Addressed::Unsettled { server: *server }
+        }
         [server] => Addressed::One { server: *server, name },
         _ => Addressed::Several(offering),
     }
+}
+
+/// Whether somebody else may have what the server at this place offers, and has not said so yet.
+fn may_be_anothers(seen: &[Seen<'_>], owner: usize, offered: impl Fn(&Offers) -> bool + Copy) -> bool {
+    let name = seen.get(owner).map_or("", |owner| owner.server);
+    let others = seen.iter().enumerate().filter(|(place, _)| *place != owner);
+    others.filter_map(|(_, other)| other.unread.as_ref()).any(|unread| unread.may_claim(name, offered))
+}
+
+/// The name in full, which always addresses the server at this place.
+pub fn in_full<'n>(style: Style, seen: &[Seen<'_>], server: usize, name: &'n str) -> Cow<'n, str> {
+    seen.get(server).map_or(Cow::Borrowed(name), |own| Cow::Owned(format!("{}{}{name}", own.server, style.mark)))
 }
 
 /// How the `name` of the server at this place is shown.
@@ -85,15 +122,12 @@ pub fn shown_template<'n>(seen: &[Seen<'_>], server: usize, template: &'n str) -
     let style = Style::URIS;
     let shared = seen.iter().enumerate().any(|(place, other)| place != server && other.offers.may_overlap(template));
     let known = seen.get(server).is_some_and(|own| own.offers.has_template(template));
-    if shared || !known || prefixed(style, seen, template).is_some() {
+    let unsettled = may_be_anothers(seen, server, |offers| offers.has_template(template));
+    if shared || unsettled || !known || prefixed(style, seen, template).is_some() {
         in_full(style, seen, server, template)
     } else {
         Cow::Borrowed(template)
     }
-}
-
-fn in_full<'n>(style: Style, seen: &[Seen<'_>], server: usize, name: &'n str) -> Cow<'n, str> {
-    seen.get(server).map_or(Cow::Borrowed(name), |own| Cow::Owned(format!("{}{}{name}", own.server, style.mark)))
 }
 
 /// The server that a name says it is for, and the rest of the name.
@@ -105,7 +139,7 @@ fn prefixed<'n>(style: Style, seen: &[Seen<'_>], name: &'n str) -> Option<(usize
 
 #[cfg(test)]
 mod tests {
-    use super::{Addressed, Offers, Seen, Style, address, shown, shown_template};
+    use super::{Addressed, Offers, Seen, Style, Unread, address, shown, shown_template};
 
     fn offers(names: &[&str]) -> Offers {
         let mut offers = Offers::default();
@@ -113,6 +147,10 @@ mod tests {
             offers.add(name);
         }
         offers
+    }
+
+    fn seen<'a>(server: &'a str, offers: &'a Offers) -> Seen<'a> {
+        Seen { server, offers, unread: None }
     }
 
     fn one(server: usize, name: &str) -> Addressed<'_> {
@@ -123,7 +161,7 @@ mod tests {
     #[test]
     fn names_are_prefixed_where_they_must_be() {
         let (files, search) = (offers(&["read", "write", "search.all"]), offers(&["read", "find"]));
-        let seen = [Seen { server: "files", offers: &files }, Seen { server: "search", offers: &search }];
+        let seen = [seen("files", &files), seen("search", &search)];
         let style = Style::names(false);
         for (server, name, wanted) in [
             (0, "write", "write"),
@@ -147,7 +185,7 @@ mod tests {
     #[test]
     fn names_are_prefixed_by_choice() {
         let files = offers(&["read"]);
-        let seen = [Seen { server: "files", offers: &files }];
+        let seen = [seen("files", &files)];
         let style = Style::names(true);
         assert_eq!(shown(style, &seen, 0, "read"), "files.read");
         assert_eq!(address(style, &seen, "read"), Addressed::Nobody);
@@ -160,7 +198,7 @@ mod tests {
         files.add_template("file:///{+path}");
         git.add_template("memo://{id}");
         git.add_template("file:///repo/{path}");
-        let seen = [Seen { server: "files", offers: &files }, Seen { server: "git", offers: &git }];
+        let seen = [seen("files", &files), seen("git", &git)];
         let style = Style::URIS;
         assert_eq!(address(style, &seen, "file:///etc"), one(0, "file:///etc"));
         assert_eq!(address(style, &seen, "memo://77"), one(1, "memo://77"));
@@ -170,5 +208,32 @@ mod tests {
         assert_eq!(shown_template(&seen, 1, "memo://{id}"), "memo://{id}");
         assert_eq!(shown_template(&seen, 1, "file:///repo/{path}"), "git+file:///repo/{path}");
         assert_eq!(shown_template(&seen, 0, "file:///{+path}"), "files+file:///{+path}");
+    }
+    /// A3, P-D27: while a list was never read, a bare name is nobody's that this server may own too; what others were
+    /// known for before it came is not.
+    #[test]
+    fn a_list_that_was_never_read_may_hold_any_name() {
+        let (mut files, none) = (offers(&["read", "new"]), Offers::default());
+        files.add_template("file:///{path}");
+        let mut before = offers(&["read"]);
+        before.add_template("file:///{path}");
+        let style = Style::names(false);
+        let with = |unread| [seen("files", &files), Seen { server: "late", offers: &none, unread }];
+        let [from_the_start, came_later] =
+            [Vec::new(), vec![("files", &before)]].map(|earlier| with(Some(Unread { earlier })));
+        for (seen, name, wanted) in [
+            (&from_the_start, "read", Addressed::Unsettled { server: 0 }),
+            (&from_the_start, "files.read", one(0, "read")),
+            (&from_the_start, "other", Addressed::Nobody),
+            (&came_later, "read", one(0, "read")),
+            (&came_later, "new", Addressed::Unsettled { server: 0 }),
+            (&with(None), "new", one(0, "new")),
+        ] {
+            assert_eq!(address(style, seen, name), wanted, "{name}");
+        }
+        assert_eq!(shown(style, &from_the_start, 0, "read"), "files.read");
+        assert_eq!(shown(style, &came_later, 0, "read"), "read");
+        assert_eq!(shown_template(&from_the_start, 0, "file:///{path}"), "files+file:///{path}");
+        assert_eq!(shown_template(&came_later, 0, "file:///{path}"), "file:///{path}");
     }
 }

@@ -4,6 +4,7 @@ mod home;
 mod hostile;
 mod names;
 mod sessions;
+mod unread;
 
 use serde_json::{Value, json};
 
