@@ -15,12 +15,15 @@ use crate::journal::Journal;
 use crate::random;
 use crate::reload::Loads;
 use crate::running::StartError;
+use crate::store::Store;
 use crate::transport::places::Places;
 
 /// Everything that a reload must not begin anew.
 pub(crate) struct Lasting {
     /// The journal.
     pub(crate) journal: Journal,
+    /// The store.
+    pub(crate) store: Store,
     /// Seals the handles of sessions.
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
@@ -49,12 +52,14 @@ impl Lasting {
     /// What lasts, at the start.
     pub(crate) fn new(
         journal: Journal,
+        store: Store,
         limits: palisade_guard::limit::Config,
         digest: Option<String>,
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         Ok(Self {
             journal,
+            store,
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
             places: Arc::default(),

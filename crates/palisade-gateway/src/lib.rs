@@ -26,6 +26,7 @@ mod servers;
 mod session;
 mod snapshot;
 mod splice;
+pub mod store;
 mod time;
 mod transport;
 mod upstream;

@@ -18,6 +18,7 @@ use crate::lasting::Lasting;
 use crate::reload::{self, Asker, Reloader};
 use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
+use crate::store::{self, Store};
 use crate::time;
 use crate::transport;
 use crate::transport::stdio::pipes;
@@ -60,6 +61,8 @@ pub enum StartError {
     Listen(SocketAddr, std::io::Error),
     /// The journal cannot be opened, or is not intact.
     Journal(journal::Error),
+    /// The store cannot be opened.
+    Store(store::Error),
     /// A server's settings cannot be used: its name and why.
     Server(String, String),
     /// The cipher for handles is missing.
@@ -73,6 +76,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Listen(address, error) => write!(f, "listen.address: cannot listen on {address}: {error}"),
             Self::Journal(error) => write!(f, "audit.dir: {error}"),
+            Self::Store(error) => write!(f, "store.url: {error}"),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
             Self::Pipes(error) => write!(f, "standard input and output: {error}"),
             Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
@@ -85,10 +89,10 @@ impl std::error::Error for StartError {}
 /// How often sessions nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 
-/// Opens the journal and the socket, and begins to serve.
+/// Opens the journal, the store and the socket, and begins to serve.
 pub async fn start(start: Start) -> Result<Running, StartError> {
     let address = start.config.listen.address;
-    let mut running = assemble(start)?;
+    let mut running = assemble(start).await?;
     let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
     running.address = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
     let Running { current, stop, connections, .. } = &running;
@@ -102,7 +106,7 @@ pub async fn serve_stdio(start: Start, stop: impl Future<Output = ()>) -> Result
     let no_pipes = |error: std::io::Error| StartError::Pipes(error.to_string());
     let input = pipes::input().map_err(no_pipes)?;
     let (out, mut written) = pipes::output().map_err(no_pipes)?;
-    let running = assemble(start)?;
+    let running = assemble(start).await?;
     running.lasting.set_ready(true);
     let stopping = CancellationToken::new();
     let serving = transport::stdio::serve(running.current.clone(), input, out, stopping.clone());
@@ -121,8 +125,8 @@ pub async fn serve_stdio(start: Start, stop: impl Future<Output = ()>) -> Result
     Ok(())
 }
 
-/// Opens the journal and builds everything, but no door.
-fn assemble(start: Start) -> Result<Running, StartError> {
+/// Opens journal and store and builds everything, but no door.
+async fn assemble(start: Start) -> Result<Running, StartError> {
     let address = start.config.listen.address;
     let settings = journal::Config {
         dir: start.journal_dir,
@@ -134,6 +138,7 @@ fn assemble(start: Start) -> Result<Running, StartError> {
     if recovered.is_noteworthy() {
         tracing::warn!(?recovered, "the journal was not closed properly the last time");
     }
+    let store = Store::open(&start.config.store.place).await.map_err(StartError::Store)?;
     let children = TaskTracker::new();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
@@ -142,7 +147,8 @@ fn assemble(start: Start) -> Result<Running, StartError> {
         in_process: start.in_process,
         tasks: children.clone(),
     };
-    let lasting = Arc::new(Lasting::new(journal, start.config.limits, start.origin.digest.clone(), stop.clone())?);
+    let lasting = Lasting::new(journal, store, start.config.limits, start.origin.digest.clone(), stop.clone())?;
+    let lasting = Arc::new(lasting);
     let most = lasting.descriptors.clients();
     if start.config.listen.max_connections > most {
         tracing::warn!(most, "listen.max_connections is more than the limit of open files leaves (ulimit -n)");
@@ -226,6 +232,9 @@ impl Running {
         let last = end.max(Instant::now() + LAST_WORDS);
         if tokio::time::timeout_at(last, self.lasting.journal.flush()).await.is_err() {
             tracing::error!("the disk did not take the end of the journal in time");
+        }
+        if tokio::time::timeout_at(last, self.lasting.store.close()).await.is_err() {
+            tracing::warn!("the store was not let go of in time");
         }
     }
 }

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use palisade_gateway::config::{
-    self, AuthMode, Command, Environment, Flags, Format, Loaded, Secret, ServerFlag, Start, Upstream, Vars, env,
-    production,
+    self, AuthMode, Command, Environment, Flags, Format, Loaded, Secret, ServerFlag, Start, StorePlace, Upstream, Vars,
+    env, production,
 };
 
 /// Keys that are good enough for production.
@@ -320,6 +320,13 @@ fn rows_of_the_rest() -> Vec<Row> {
             "default: audit.dir: is not set, so no call would be recorded, which production refuses; name a folder \
              (--audit-dir)",
             (desk().flags(|flags| flags.audit_dir = Some("/".to_owned())), production_without("audit.dir", "")),
+        ),
+        row(
+            "a store that forgets",
+            (desk().var("DATABASE_URL", "memory"), production("")),
+            "env DATABASE_URL: store.url: forgets revoked keys and what was signed once when the gateway ends, which \
+             production refuses; write \"sqlite:FILE\"",
+            (desk().var("DATABASE_URL", "sqlite:keys.db"), production("")),
         ),
         row(
             "log level",
@@ -694,6 +701,44 @@ fn limits_out_of_range_name_limit_and_value() {
     assert_eq!(told, format!("env RATE_LIMIT_PER_MINUTE: limits.per_address_per_minute: {want}\n"));
 }
 
+/// I3, F2: the store is a file beside the journal unless the settings say otherwise; what would share nothing, or forget
+/// in production, is refused, and its secret comes by reference alone.
+#[test]
+fn the_store_is_a_file_in_production() {
+    let desk = desk().file("pepper", 0o600, KEY).var("WEAK", "changeme");
+    let place = |toml: &str| desk.loads(toml).config.store.place;
+    assert_eq!(place(&production("")), StorePlace::File(desk.path("palisade.db")), "beside the journal");
+    assert_eq!(place(&development("")), StorePlace::Memory);
+    for url in ["sqlite:keys.db", "sqlite://keys.db"] {
+        let named =
+            desk.loads(&development(&format!("store = {{ url = \"{url}\", pepper = \"secret:file:pepper\" }}")));
+        assert_eq!(named.config.store.place, StorePlace::File(desk.path("keys.db")), "from the file's folder on");
+        assert_eq!(named.config.store.pepper.unwrap().reveal(), KEY);
+    }
+    for (line, want) in [
+        ("url = \"sqlite:\"", "store.url: does not name a file; write \"sqlite:FILE\", or \"memory\" in development"),
+        (
+            "url = \"mysql://x\"",
+            "store.url: is no store this version knows; write \"sqlite:FILE\", or \"memory\" in development",
+        ),
+        (
+            "url = \"postgres://x\"",
+            "store.url: this version has no PostgreSQL: gateways on several machines cannot share a store; write \
+             \"sqlite:FILE\", or unset it",
+        ),
+        (
+            "pepper = \"secret:env:WEAK\"",
+            "store.pepper: is no secret of at least 32 random bytes; make one with `palisade keys generate`",
+        ),
+        (
+            "pepper = \"mcp_Zk3rT9wQx7LmN2vB8yHcD4fGj6KpS1aE\"",
+            "store.pepper: is not a reference to a secret; write \"secret:file:PATH\" or \"secret:env:NAME\"",
+        ),
+    ] {
+        assert_eq!(desk.faults(&development(&format!("store.{line}"))), format!("palisade.toml:3: {want}\n"));
+    }
+}
+
 /// A13: what this version does not have is checked, noted and shown; what would weaken the gate is refused.
 #[test]
 fn variables_of_later_features_are_never_ignored_silently() {
@@ -701,7 +746,7 @@ fn variables_of_later_features_are_never_ignored_silently() {
     assert_eq!(
         desk.loads(&development("")).config.notes,
         [
-            "DB_POOL_SIZE is set, but this version has no database: the journal is files",
+            "DB_POOL_SIZE is set, but this version has no PostgreSQL: its store is a file",
             "REDIS_URL is set, but this version has no shared store: limits hold per process",
             "MCP_API_KEY is set, but nothing reads it: did you mean MCP_API_KEYS?",
         ]
@@ -756,7 +801,7 @@ fn desk_of_secrets() -> Desk {
         .var("AUTH_TOKEN", &format!("{CANARY}4"))
         .var("OWN", &format!("{CANARY}5"))
         .var("HEADER", CANARY)
-        .var("DATABASE_URL", &format!("postgres://u:{CANARY}@db/x"))
+        .var("DATABASE_URL", "memory")
         .var("REDIS_URL", &format!("redis://:{CANARY}@cache"))
         .file("one", 0o600, &format!("{CANARY}6\n"))
         .file("keys", 0o600, &format!("b {CANARY}7\n"));
@@ -818,6 +863,7 @@ fn no_fault_repeats_a_secret() {
         development(&format!(
             "servers.a = {{ url = \"https://x/\", headers = {{ a = \"{CANARY}\\n\", b = \"secret:x{CANARY}\" }} }}\n"
         )),
+        development(&format!("store = {{ url = \"postgres://u:{CANARY}@db/x\", pepper = \"{CANARY}\" }}\n")),
         production(&format!(
             "auth.keyz = \"{CANARY}\"\nservers.a = {{ command = [\"x\"], env = {{ TOKEN = \"{CANARY}\" }} }}\n"
         )),
@@ -862,6 +908,7 @@ fn the_example_tells_the_defaults() {
         let chosen = ["environment", "listen.hosts", "listen.origins", "listen.trusted_proxies", "listen.deny"];
         let also = [
             "audit.dir",
+            "store.url",
             "listen.security_headers.frame_options",
             "listen.max_connections_per_address",
             "timeouts.notice",

@@ -45,6 +45,8 @@ pub struct Config {
     pub aggregate: Aggregate,
     /// The journal.
     pub audit: Audit,
+    /// The store.
+    pub store: Store,
     /// What an operator should know although nothing is wrong: to be written as warnings.
     pub notes: Vec<String>,
 }
@@ -268,4 +270,22 @@ pub struct Audit {
     pub segment_bytes: u64,
     /// What this gateway is called in its records.
     pub node: String,
+}
+
+/// What must outlive the process.
+#[derive(Debug)]
+pub struct Store {
+    /// Where it is.
+    pub place: StorePlace,
+    /// The secret that makes keys of what is in it; `None` where one is made beside it.
+    pub pepper: Option<Secret>,
+}
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In this process alone.
+    Memory,
+    /// In this file.
+    File(PathBuf),
 }

@@ -87,7 +87,7 @@ pub const TABLE: &[Row] = &[
     row("API_KEY_LENGTH", later(Form::Number(16), "32", MANAGED)),
     secret("ENCRYPTION_KEY", later(Form::Text, "", NO_SECRETS)),
     secret("ENCRYPTION_SALT", later(Form::Text, "", NO_SECRETS)),
-    secret("DATABASE_URL", later(Form::Url(&["postgres", "postgresql", "sqlite"]), "", NO_DATABASE)),
+    secret("DATABASE_URL", Sets::Setting("store.url")),
     row("DB_POOL_SIZE", later(Form::Number(1), "10", NO_DATABASE)),
     row("DB_MAX_OVERFLOW", later(Form::Number(0), "20", NO_DATABASE)),
     row("SQL_DEBUG", later(Form::Switch, "false", NO_DATABASE)),
@@ -103,7 +103,7 @@ pub const TABLE: &[Row] = &[
 
 const MANAGED: &str = "has no managed keys: write the keys themselves";
 const NO_SECRETS: &str = "keeps no secrets at rest";
-const NO_DATABASE: &str = "has no database: the journal is files";
+const NO_DATABASE: &str = "has no PostgreSQL: its store is a file";
 const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";
 const NO_TOKENS: &str = "issues no tokens";
 const NO_PEOPLE: &str = "has no sign-in for people";

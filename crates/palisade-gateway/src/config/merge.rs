@@ -113,6 +113,7 @@ fn no_network(layered: &mut Layered) {
         ("listen.hosts", list("localhost")),
         ("listen.origins", list("none")),
         ("listen.trusted_proxies", Value::Array(Vec::new())),
+        ("store.url", Value::from("memory")),
     ] {
         layered.set(setting, value, Place::Flag("palisade stdio"));
     }

@@ -35,7 +35,7 @@ use zeroize::Zeroizing;
 
 pub use checked::{
     Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Level, Listen, Log, MessageLimits,
-    Prefix, Server, StaticKey, Timeouts, ToolNames, Upstream,
+    Prefix, Server, StaticKey, Store, StorePlace, Timeouts, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

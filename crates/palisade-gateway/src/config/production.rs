@@ -4,7 +4,7 @@
 //! open, so the gateway does not start. All rows are judged, so that one start shows every open door.
 
 use super::check::keys;
-use super::checked::{AuthMode, Config};
+use super::checked::{AuthMode, Config, StorePlace};
 use super::env::Vars;
 use super::fault::{Faults, Place};
 use super::flags::Flags;
@@ -41,6 +41,7 @@ pub const RULES: &[Rule] = &[
     Rule { refuses: "a proxy list that trusts everybody", judge: any_proxy },
     Rule { refuses: "plain HTTP to an upstream that is not this machine", judge: plain_http },
     Rule { refuses: "no journal: `audit.dir` unset", judge: no_journal },
+    Rule { refuses: "a store that forgets: `store.url = \"memory\"`", judge: forgetful },
     Rule { refuses: "log level `trace`", judge: trace },
     Rule { refuses: "`SQL_DEBUG=true`, which writes parameters into the log", judge: sql_debug },
     Rule { refuses: "limits too high to limit anything", judge: limitless },
@@ -162,6 +163,14 @@ fn plain_http(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn no_journal(facts: &Facts<'_>, found: &mut Found<'_>) {
     if facts.config.audit.dir.is_none() {
         found.add("audit.dir", "is not set, so no call would be recorded", "name a folder (--audit-dir)");
+    }
+}
+
+fn forgetful(facts: &Facts<'_>, found: &mut Found<'_>) {
+    let named = facts.raw.store.url.is_some() && !found.faults.was_tried("store.url");
+    if named && facts.config.store.place == StorePlace::Memory && !facts.flags.stdio {
+        let problem = "forgets revoked keys and what was signed once when the gateway ends";
+        found.add("store.url", problem, "write \"sqlite:FILE\"");
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod server;
+mod store;
 mod timeouts;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::secret::Secret;
 pub(super) use aggregate::Aggregate;
 pub use aggregate::Prefix;
 pub(super) use server::Server;
+pub(super) use store::Store;
 pub(super) use timeouts::Timeouts;
 
 /// Everything that can be set. Flags win over the environment, the environment over the file, the file over defaults.
@@ -45,6 +47,8 @@ pub(super) struct File {
     pub(super) timeouts: Timeouts,
     /// The journal of every call.
     pub(super) audit: Audit,
+    /// What must outlive the process: managed keys, and what else must be known twice.
+    pub(super) store: Store,
 }
 
 impl Default for File {
@@ -60,6 +64,7 @@ impl Default for File {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             audit: Audit::default(),
+            store: Store::default(),
         }
     }
 }

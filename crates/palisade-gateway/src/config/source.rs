@@ -75,8 +75,8 @@ impl Origin {
     }
 }
 
-/// Settings that are taken once, at the start: the socket, the journal, the log, the size of the tables that count.
-const FIXED: [&str; 8] = [
+/// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
+const FIXED: [&str; 10] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
@@ -85,4 +85,6 @@ const FIXED: [&str; 8] = [
     "listen.address",
     "log.format",
     "log.level",
+    "store.pepper",
+    "store.url",
 ];

@@ -71,7 +71,7 @@ pub(super) fn lock(dir: &Path) -> io::Result<Option<File>> {
 }
 
 /// How every file here is opened: for nobody else, and not through a link.
-pub(super) fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(NO_FOLLOW);
     options

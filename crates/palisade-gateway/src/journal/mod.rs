@@ -28,6 +28,7 @@ use palisade_guard::audit::record::Record;
 use palisade_guard::clock::Moment;
 use tokio::sync::Notify;
 
+pub(crate) use disk::private;
 use disk::{Disk, Storage};
 use flusher::Flusher;
 use lines::{Lines, Mark};

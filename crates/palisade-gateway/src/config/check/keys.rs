@@ -298,7 +298,7 @@ fn weigh(key: &Secret, place: &Place, check: &mut Check<'_>) -> Option<[u8; 32]>
 pub(in crate::config) fn variables(raw: &raw::File) -> impl Iterator<Item = &str> {
     let keys = raw.auth.keys.iter().filter_map(|key| key.key_env.as_deref());
     let headers = raw.servers.values().flat_map(|server| server.headers.values());
-    keys.chain(headers.filter_map(|value| match value.reference() {
+    keys.chain(headers.chain(&raw.store.pepper).filter_map(|value| match value.reference() {
         Some(Reference::Env(name)) => Some(name),
         _ => None,
     }))

@@ -8,6 +8,7 @@ pub(super) mod keys;
 mod listen;
 mod quantity;
 mod server;
+mod store;
 mod strength;
 
 use std::collections::BTreeSet;
@@ -84,6 +85,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         notes.push("--api-key shows the key to every process on this machine: use --api-key-file".to_owned());
     }
     let servers = server::all(&raw.servers, check);
+    let audit = audit(&raw.audit, check);
     Config {
         environment: raw.environment,
         monitoring: raw.monitoring,
@@ -101,7 +103,8 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
             timeout: check.duration("aggregate.timeout", &raw.aggregate.timeout, 3600 * SECOND),
             max_sessions: count(raw.aggregate.max_sessions),
         },
-        audit: audit(&raw.audit, check),
+        store: store::store(&raw.store, &audit, check),
+        audit,
         notes,
     }
 }
