@@ -80,7 +80,7 @@ impl Snapshot {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys => {
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
-                    authenticate::Config::Credentials(Methods { keys })
+                    authenticate::Config::Credentials(Methods { keys, managed: None })
                 }
             },
             message: message_config(&config.message),

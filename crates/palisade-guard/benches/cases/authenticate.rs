@@ -44,6 +44,6 @@ fn input(credential: &'static str) -> Input {
     };
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(credential))]);
     let keys = Keys::new((0..10_000).map(key));
-    let config = Config::Credentials(Methods { keys });
+    let config = Config::Credentials(Methods { keys, managed: None });
     Input { config, method: Method::POST, uri: Uri::from_static("/mcp"), headers }
 }

@@ -11,6 +11,8 @@
 //! What a judgement needs from outside (a body's digest, a nonce that is new, an issuer's keys) is a [`Verdict`] that
 //! says so; the gateway fetches it and comes back.
 
+pub mod key_text;
+pub mod managed_key;
 mod static_key;
 
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub use static_key::{Key, Keys};
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::refusal::{Reason, Refusal};
+use key_text::PublicId;
+use managed_key::{Found, ManagedKey, ManagedKeys};
 
 /// How callers prove who they are.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub enum Config {
 pub struct Methods {
     /// Keys that stand in the configuration.
     pub keys: Keys,
+    /// Keys that are made and withdrawn while the gateway runs.
+    pub managed: Option<Arc<ManagedKeys>>,
 }
 
 /// What a request shows of its caller.
@@ -73,6 +79,7 @@ pub struct Principal {
 enum Proof {
     Nothing,
     Key([u8; 32]),
+    Managed(PublicId, [u8; 32]),
 }
 
 impl Principal {
@@ -96,6 +103,7 @@ impl Principal {
         match self.proof {
             Proof::Nothing => "none",
             Proof::Key(_) => "key",
+            Proof::Managed(..) => "managed_key",
         }
     }
 }
@@ -106,6 +114,8 @@ static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CHALLENGE: &str = r#"Bearer realm="mcp""#;
 const CHALLENGE_INVALID: &str =
     r#"Bearer realm="mcp", error="invalid_token", error_description="the key is not known""#;
+/// Only who has the right secret hears this.
+const CHALLENGE_EXPIRED: &str = r#"Bearer realm="mcp", error="invalid_token", error_description="the key has expired""#;
 
 impl Config {
     /// The principal of mode `none`.
@@ -128,10 +138,27 @@ pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Ref
         }
         (Some(one), _) | (None, Some(one)) => one,
     };
+    if let Some(managed) = &methods.managed {
+        let refused = |challenge, why: &str, id: PublicId| {
+            let cause = format_args!("managed:{}: {why}", id.as_str());
+            Err(Refusal::new(Reason::Unauthenticated).challenge(challenge).because(cause))
+        };
+        match managed.find(credential, presented.now.unix_ms) {
+            Found::Works(key, id, digest) => return Ok(Verdict::Accept(by_managed(&key, id, digest))),
+            Found::Expired(id) => return refused(CHALLENGE_EXPIRED, "it has expired", id),
+            Found::Unknown(id, why) => return refused(CHALLENGE_INVALID, why, id),
+            Found::NotMine => {}
+        }
+    }
     let Some(key) = methods.keys.find(credential) else {
         return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE_INVALID).because("unknown key"));
     };
     Ok(Verdict::Accept(by_key(key)))
+}
+
+fn by_managed(key: &ManagedKey, id: PublicId, digest: [u8; 32]) -> Principal {
+    let proof = Proof::Managed(id, digest);
+    Principal { id: Arc::clone(&key.principal), grant: Arc::clone(&key.grant), proof }
 }
 
 fn by_key(key: &Key) -> Principal {
@@ -140,11 +167,15 @@ fn by_key(key: &Key) -> Principal {
 
 /// The caller as another configuration, or a later moment, knows it; `None` if there it is nobody. For streams that
 /// outlive the configuration they were opened under.
-pub fn again(config: &Config, caller: &Principal, _now: Moment) -> Option<Principal> {
+pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Principal> {
     match (config, &caller.proof) {
         (Config::None, Proof::Nothing) => Some(caller.clone()),
         (Config::Credentials(methods), Proof::Key(digest)) => {
             methods.keys.find_digest(digest).filter(|now| now.id == caller.id).map(|key| by_key(key))
+        }
+        (Config::Credentials(methods), Proof::Managed(id, digest)) => {
+            let key = methods.managed.as_ref()?.again(id, digest, now.unix_ms)?;
+            Some(by_managed(&key, *id, *digest))
         }
         _ => None,
     }

@@ -19,7 +19,7 @@ fn config() -> Config {
 }
 
 fn of_keys(keys: impl IntoIterator<Item = Key>) -> Config {
-    Config::Credentials(Methods { keys: Keys::new(keys) })
+    Config::Credentials(Methods { keys: Keys::new(keys), managed: None })
 }
 
 fn key(name: &str, text: &str) -> Key {

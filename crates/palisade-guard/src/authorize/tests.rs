@@ -21,7 +21,7 @@ fn principal(grant: Grant) -> Principal {
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-api-key"), HeaderValue::from_static("k"))]);
     let (uri, now) = (Uri::from_static("/mcp"), Moment { monotonic_ms: 0, unix_ms: 0 });
     let presented = Presented { method: &Method::POST, uri: &uri, headers: &headers, now };
-    let config = Config::Credentials(Methods { keys });
+    let config = Config::Credentials(Methods { keys, managed: None });
     authenticate::caller(&config, &presented).map(|Verdict::Accept(principal)| principal).unwrap()
 }
 
