@@ -6,6 +6,8 @@
 //!    as long, up to a cap. A trial that takes longer than the pause holds nobody back any more.
 //! 3. What began before the breaker opened says nothing about now: its outcome is not counted.
 //! 4. A trial whose caller left says nothing either: the next caller makes the trial.
+//! 5. A call that is not answered in time is no failure of a server that answers others meanwhile: a slow tool must not
+//!    close its server for everybody. Where nobody is answered the breaker opens, and the next call tries at once.
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,8 @@ pub struct Breaker {
     failures: u32,
     /// Counts openings and trials: what was let through in an earlier round is not counted.
     round: u64,
+    /// Counts answers, of any round: each shows that the server is alive.
+    answers: u64,
     /// While it is open: when the next call may try.
     until_ms: Option<u64>,
 }
@@ -34,12 +38,13 @@ pub struct Breaker {
 #[derive(Debug)]
 pub struct Pass {
     round: u64,
+    answers: u64,
 }
 
 impl Breaker {
     /// A closed one.
     pub const fn new(config: Config) -> Self {
-        Self { config, failures: 0, round: 0, until_ms: None }
+        Self { config, failures: 0, round: 0, answers: 0, until_ms: None }
     }
 
     /// Whether calls are turned away, but for trials.
@@ -54,11 +59,12 @@ impl Breaker {
             Some(_) => self.pause(now_ms),
             None => {}
         }
-        Ok(Pass { round: self.round })
+        Ok(Pass { round: self.round, answers: self.answers })
     }
 
     /// The server was reached: all is well.
     pub const fn succeeded(&mut self, pass: &Pass) {
+        self.answers = self.answers.wrapping_add(1);
         if pass.round == self.round {
             self.failures = 0;
             self.until_ms = None;
@@ -68,6 +74,7 @@ impl Breaker {
     /// The server answered, and how long it will stay is not known: others need not wait, but its failures are remembered
     /// until [`Self::succeeded`] or [`Self::failed`] tells the rest.
     pub const fn answered(&mut self, pass: &Pass) {
+        self.answers = self.answers.wrapping_add(1);
         if pass.round == self.round {
             self.until_ms = None;
         }
@@ -84,6 +91,20 @@ impl Breaker {
         }
         self.pause(now_ms);
         true
+    }
+
+    /// The server took the call and did not answer in time. True if that opened the breaker.
+    pub fn was_late(&mut self, pass: &Pass, now_ms: u64) -> bool {
+        if pass.answers != self.answers {
+            return false;
+        }
+        let was_open = self.is_open();
+        let opened = self.failed(pass, now_ms);
+        if opened && !was_open {
+            // It may have been slow calls of one caller, and nobody else called.
+            self.until_ms = Some(now_ms);
+        }
+        opened
     }
 
     /// The attempt came to no end.
@@ -164,5 +185,28 @@ mod tests {
         assert!(breaker.enter(1_000).is_ok(), "nobody waits while it answers");
         assert!(breaker.failed(&trial, 1_500));
         assert_eq!(breaker.enter(1_500).unwrap_err(), 2_000);
+    }
+
+    /// A3, R5: slow calls do not close a server that answers others; one that answers nobody is left alone, and the next
+    /// call finds out at once.
+    #[test]
+    fn slow_is_not_dead() {
+        let mut breaker = Breaker::new(CONFIG);
+        for _ in 0..5 {
+            let slow: Vec<Pass> = (0..5).map(|_| breaker.enter(0).unwrap()).collect();
+            let quick = breaker.enter(30_000).unwrap();
+            breaker.succeeded(&quick);
+            assert!(!slow.iter().any(|pass| breaker.was_late(pass, 60_000)));
+        }
+        let hung: Vec<Pass> = (0..4).map(|_| breaker.enter(60_000).unwrap()).collect();
+        let opened: Vec<bool> = hung.iter().map(|pass| breaker.was_late(pass, 120_000)).collect();
+        assert_eq!(opened, [false, false, true, false]);
+        let trial = breaker.enter(120_000).unwrap();
+        assert_eq!(breaker.enter(120_000).unwrap_err(), 1_000, "one trial at a time");
+        assert!(breaker.was_late(&trial, 180_000));
+        assert_eq!(breaker.enter(180_000).unwrap_err(), 2_000, "it is dead, and the pause doubles");
+        let trial = breaker.enter(182_000).unwrap();
+        breaker.succeeded(&trial);
+        assert!(!breaker.is_open());
     }
 }

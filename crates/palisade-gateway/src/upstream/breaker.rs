@@ -73,6 +73,15 @@ impl Attempt<'_> {
         }
     }
 
+    /// It took the request, and did not answer in time.
+    pub(crate) fn was_late(mut self) {
+        if let Some(pass) = self.pass.take()
+            && self.breaker.lock().was_late(&pass, time::now().monotonic_ms)
+        {
+            tracing::warn!(server = %self.breaker.server, "the server answers nobody any more: it is left alone for a while");
+        }
+    }
+
     /// The server answered; how long it stays is told by [`Breaker::tell`] later.
     pub(crate) fn answered(mut self) -> Option<Pass> {
         let pass = self.pass.take()?;

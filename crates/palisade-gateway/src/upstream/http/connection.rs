@@ -8,6 +8,7 @@
 //!    task that is at work need not be woken by its own progress. Last with the task's own, or nothing would wake it.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -16,7 +17,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
+use super::prelude::{Metered, Prelude};
 use crate::descriptors::Taken;
 
 /// The part of hyper that reads and writes.
@@ -29,16 +34,22 @@ pub(crate) struct Connection {
     driver: Option<Driver>,
     /// Counted while it lives.
     descriptor: Taken,
+    /// When the last request was sent.
+    asked: Instant,
+    /// What may still come before the head of an answer.
+    prelude: Arc<Prelude>,
 }
 
 impl Connection {
     /// Speaks HTTP/1.1 on `io`.
     pub(crate) async fn begin<T>(io: T, descriptor: Taken) -> hyper::Result<Self>
     where
-        T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let prelude = Arc::<Prelude>::default();
+        let io = TokioIo::new(Metered { io, prelude: Arc::clone(&prelude) });
         let (sender, driver) = http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)), descriptor })
+        Ok(Self { sender, driver: Some(Box::pin(driver)), descriptor, asked: Instant::now(), prelude })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -46,9 +57,18 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        self.asked = Instant::now();
+        self.prelude.begin();
         let answer = self.sender.try_send_request(request);
         // There is nothing to read before it was sent.
-        drive(&mut self.driver, answer, false).await
+        let answer = drive(&mut self.driver, answer, false).await;
+        self.prelude.end();
+        answer
+    }
+
+    /// When the last request was sent.
+    pub(crate) const fn asked(&self) -> Instant {
+        self.asked
     }
 
     /// Reads with `reading`, which takes the body of an answer that came on this connection.

@@ -10,8 +10,11 @@ mod connection;
 mod events;
 mod forgotten;
 mod open;
+mod opening;
 mod own;
 mod pool;
+mod prelude;
+mod tls;
 
 use std::io;
 use std::path::Path;
@@ -26,20 +29,21 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use palisade_guard::edge;
 use palisade_guard::message::headers::SESSION;
-use palisade_guard::message::{Call, Message, Revision, json};
+use palisade_guard::message::{Call, Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
 
 use super::breaker::{self, Breaker};
-use super::{Answer, Answered, Events, Expected, Opened, Response, invalid, judge, unavailable};
+use super::{Answer, Answered, Expected, Opened, invalid, judge, unavailable};
 use crate::descriptors::Descriptors;
 use crate::session::{Resumed, Session};
 use crate::transport::collect::{Broken, collect};
-use crate::transport::sse::Event;
 use connection::Connection;
 use events::HttpEvents;
 use forgotten::Sessions;
 use open::OpenStreams;
+pub(crate) use opening::agreed_revision;
+use opening::{first_response, opened};
 use pool::Pool;
 
 /// One HTTP upstream.
@@ -80,7 +84,7 @@ impl HttpUpstream {
     /// An upstream; nothing is connected yet.
     pub(crate) fn new(settings: Settings<'_>) -> io::Result<Self> {
         let url = settings.url;
-        let tls = (url.scheme_str() == Some("https")).then(|| tls_config(settings.ca_file)).transpose()?;
+        let tls = (url.scheme_str() == Some("https")).then(|| tls::config(settings.ca_file)).transpose()?;
         let authority = url.authority().map_or_else(String::new, ToString::to_string);
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
@@ -138,8 +142,10 @@ impl HttpUpstream {
     fn sent(&self, request: Request<Full<Bytes>>) -> Pin<Box<dyn Future<Output = Sent> + Send + '_>> {
         Box::pin(async move {
             let attempt = self.breaker.enter()?;
-            let sent = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await;
-            let sent = sent.unwrap_or_else(|_| Err(Refusal::new(Reason::Timeout).because("no answer began")));
+            let Ok(sent) = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await else {
+                attempt.was_late();
+                return Err(Refusal::new(Reason::Timeout).because("no answer began"));
+            };
             attempt.tell(sent.as_ref().is_ok_and(|(response, _)| !is_a_proxys(response.status())));
             sent
         })
@@ -246,10 +252,10 @@ impl HttpUpstream {
         self.pool.sweep();
     }
 
-    /// The whole body, within the limit and the time; the connection is used again afterwards.
+    /// The whole body, within the limit and what is left of the time; the connection is used again afterwards.
     async fn read_to_end(&self, body: Incoming, mut connection: Connection) -> Result<Bytes, Refusal> {
-        let reading = connection.read(collect(body, self.answer_bytes));
-        let read = tokio::time::timeout(self.answer_timeout, reading).await;
+        let due = connection.asked() + self.answer_timeout;
+        let read = tokio::time::timeout_at(due, connection.read(collect(body, self.answer_bytes))).await;
         let read = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))?;
         let bytes = read.map_err(|broken| match broken {
             Broken::TooLarge(_) => invalid("the answer is beyond limits.answer"),
@@ -286,68 +292,6 @@ fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
     })
 }
 
-/// The session that an answer to `initialize` opens.
-fn opened(headers: &HeaderMap, response: &Response) -> Option<Opened> {
-    if response.error.is_some() {
-        return None;
-    }
-    let revision = agreed_revision(&response.bytes)?;
-    let id = headers.get(&SESSION)?.to_str().ok()?;
-    let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
-    (visible && !id.is_empty()).then(|| Opened { session: Session::Http(id.into()), revision })
-}
-
-/// `result.protocolVersion` of an answer to `initialize`.
-pub(crate) fn agreed_revision(bytes: &Bytes) -> Option<Revision> {
-    let (span, _) = json::find(bytes, 0..bytes.len(), &["result", "protocolVersion"])?;
-    Revision::named(json::text_of(bytes.get(span)?).as_bytes())
-}
-
-/// Reads a stream that answers `initialize` up to the response: session and revision must be known before the first
-/// byte of the answer's head is sent.
-async fn first_response(mut events: HttpEvents, headers: &HeaderMap, limit: usize) -> Result<Answered, Refusal> {
-    let mut before: Vec<Event> = Vec::new();
-    let mut held = 0;
-    while let Some(event) = std::future::poll_fn(|context| std::pin::Pin::new(&mut events).poll_event(context)).await {
-        let event = event?;
-        if let Ok(judged) = judge::response(event.data.clone(), events.expected()) {
-            let opened = opened(headers, &judged);
-            let answer = if before.is_empty() {
-                Answer::Message(judged)
-            } else {
-                before.push(event);
-                Answer::Events(Box::new(Replay(before.into_iter())))
-            };
-            return Ok(Answered { answer, opened });
-        }
-        // A priming event promises a resumption that makes no sense before there is a session.
-        if event.data.is_empty() {
-            continue;
-        }
-        held += event.data.len();
-        if held > limit || before.len() == HELD {
-            return Err(invalid("too much before the answer to initialize"));
-        }
-        before.push(event);
-    }
-    Err(unavailable("the upstream closed the stream without an answer"))
-}
-
-/// Events that may come before the answer to `initialize`.
-const HELD: usize = 64;
-
-/// Events that are all here already.
-struct Replay(std::vec::IntoIter<Event>);
-
-impl Events for Replay {
-    fn poll_event(
-        mut self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Event, Refusal>>> {
-        std::task::Poll::Ready(self.0.next().map(Ok))
-    }
-}
-
 /// An error that the upstream answered with an HTTP status of its own.
 fn refused(status: StatusCode, bytes: Bytes, expected: &Expected, revision: Revision) -> Result<Answered, Refusal> {
     // A legacy 404 says that the session is gone, whatever its body says.
@@ -373,27 +317,4 @@ fn trouble(status: StatusCode) -> Refusal {
         StatusCode::NOT_ACCEPTABLE => Refusal::new(Reason::NotAcceptable).because("the upstream answered 406"),
         _ => unavailable(format_args!("the upstream answered {status}")),
     }
-}
-
-/// TLS 1.2 and 1.3 against the system's certificates, or those of one file.
-fn tls_config(ca_file: Option<&Path>) -> io::Result<Arc<rustls::ClientConfig>> {
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let pem = std::fs::read(path)?;
-        for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
-            roots.add(certificate?).map_err(io::Error::other)?;
-        }
-    } else {
-        let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if added == 0 {
-            return Err(io::Error::other("the system has no certificates to trust; set ca_file"));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

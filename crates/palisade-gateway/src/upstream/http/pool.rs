@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::Uri;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -113,10 +112,10 @@ impl Pool {
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Connection::begin(TokioIo::new(stream), taken).await.map_err(io::Error::other);
+            return Connection::begin(stream, taken).await.map_err(io::Error::other);
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        Connection::begin(TokioIo::new(stream), taken).await.map_err(io::Error::other)
+        Connection::begin(stream, taken).await.map_err(io::Error::other)
     }
 }

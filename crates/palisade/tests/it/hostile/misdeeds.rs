@@ -142,7 +142,7 @@ fn endless() -> Vec<Row> {
     vec![
         (
             "interim answers without end",
-            "MCP-004",
+            "MCP-003",
             floods("", "HTTP/1.1 103 Early Hints\r\nLink: canary\r\n\r\n", 64 * GIB),
         ),
         ("a body without end", "MCP-009", floods(format!("{JSON}Connection: close\r\n\r\n"), "[", GIB)),

@@ -3,6 +3,7 @@
 
 mod misdeeds;
 pub(crate) mod rogue;
+mod slow;
 
 use std::io::Write;
 use std::net::TcpListener;
