@@ -2,13 +2,14 @@
 //! answers, to the server that asked.
 //!
 //! 1. A request of a server gets a number of ours, for two servers may choose the same id. The answer goes to the server
-//!    that asked, under its own id.
+//!    that asked, under its own id. Progress comes from the server that has the request with that token alone.
 //! 2. A resource that changed is named as its list names it. A task has the id that the caller knows.
 //! 3. The id of an event says which server it is of, so that a broken stream can be resumed. What comes then answers no
 //!    request that another server has.
 //! 4. A modern caller of a legacy server hears its answer, with what 2026-07-28 demands of one, and its progress, and
 //!    nothing else; that it left is told to the server.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use palisade_guard::message::{Envelope, Message, Shape, json};
 use palisade_guard::refusal::{Reason, Refusal};
 
-use super::joined::{Asked, Joined, Link, keep};
+use super::joined::{Asked, Joined, Link, Sent, TOKEN_BYTES, Token, keep};
 use super::tasks;
 use super::visit::{Visit, Way};
 use crate::passage::Passage;
@@ -38,7 +39,7 @@ pub(super) struct PutBack {
 
 impl PutBack {
     /// A legacy response as one of 2026-07-28: what that revision demands is added, nothing is taken away.
-    fn places(&self, bytes: &Bytes, id: std::ops::Range<usize>) -> Vec<(std::ops::Range<usize>, String)> {
+    fn places(&self, bytes: &Bytes, id: Range<usize>) -> Vec<(Range<usize>, String)> {
         let mut places = vec![(id, String::from_utf8_lossy(&self.id).into_owned())];
         let find = |path: &[&str]| json::find(bytes, 0..bytes.len(), path);
         if let Some((result, json::Kind::Object)) = find(&["result"])
@@ -99,8 +100,8 @@ impl Home {
         message: &Message,
         put_back: Option<PutBack>,
     ) -> Self {
-        if let (Way::Legacy(joined, _), None, Some(id)) = (way, &put_back, message.id()) {
-            keep(&mut joined.state().sent, (id, Arc::clone(&server.name)));
+        if let (Way::Legacy(joined, _), None, Some(sent)) = (way, &put_back, Sent::new(message, &server.name)) {
+            keep(&mut joined.state().sent, sent, |sent| &sent.server);
         }
         let mut home = Self::of(visit, server, way);
         (home.done, home.put_back) = (put_back.is_none(), put_back);
@@ -170,8 +171,8 @@ impl Home {
     fn is_anothers(&self, answer: &Envelope) -> bool {
         let (Way::Legacy(joined, _), Some(id)) = (&self.way, answer.id()) else { return false };
         let state = joined.state();
-        let asked = state.sent.iter().rev().find(|(sent, _)| *sent == id);
-        asked.is_some_and(|(_, server)| *server != self.server.name)
+        let asked = state.sent.iter().rev().find(|sent| sent.id == id);
+        asked.is_some_and(|sent| sent.server != self.server.name)
     }
 
     fn response(&self, bytes: &Bytes) -> Bytes {
@@ -185,7 +186,7 @@ impl Home {
     }
 
     /// A request of the server, under a number of ours.
-    fn request(&self, bytes: &Bytes, envelope: &Envelope, id: std::ops::Range<usize>) -> Option<Bytes> {
+    fn request(&self, bytes: &Bytes, envelope: &Envelope, id: Range<usize>) -> Option<Bytes> {
         let Way::Legacy(joined, _) = &self.way else { return None };
         if joined.modern {
             tracing::warn!(server = %self.server.name, "dropped a request of the server, which its caller's revision forbids");
@@ -193,13 +194,15 @@ impl Home {
         }
         let number = joined.number();
         let token = envelope.param(&["_meta", "progressToken"]).map(|(span, _)| span);
+        // Copies: the bytes that came in stand in a buffer which is larger.
+        let copied = |span: Range<usize>| bytes.get(span).map(Bytes::copy_from_slice);
         let asked = Asked {
             number,
             server: Arc::clone(&self.server.name),
-            id: bytes.slice(id.clone()),
-            token: token.clone().map(|span| bytes.slice(span)),
+            id: copied(id.clone())?,
+            token: token.clone().and_then(copied).filter(|token| token.len() <= TOKEN_BYTES),
         };
-        keep(&mut joined.state().asked, asked);
+        keep(&mut joined.state().asked, asked, |asked| &asked.server);
         // A server that asks about a task asks about one of the client's own.
         let about_theirs = matches!(&envelope.shape, Shape::Request { method, .. } if method.starts_with("tasks/"));
         let mut places = if about_theirs { Vec::new() } else { tasks::sealed(&self.visit, &self.server, bytes) };
@@ -223,6 +226,15 @@ impl Home {
                 let uri = json::text_of(bytes.get(span.clone())?);
                 let place = self.visit.servers.iter().position(|server| server.name == self.server.name)?;
                 places.push((span, quoted(&self.visit.names(Kind::Resources).view().shown(place, &uri))));
+            }
+            "notifications/progress" => {
+                let Way::Legacy(joined, _) = &self.way else { return Some(bytes.clone()) };
+                let (span, _) = envelope.param(&["progressToken"])?;
+                let token = Token::of(bytes.get(span)?);
+                if !joined.state().is_tracked(&self.server.name, &token) {
+                    tracing::warn!(server = %self.server.name, "dropped progress of what this server was not asked");
+                    return None;
+                }
             }
             "notifications/cancelled" => {
                 let (span, _) = envelope.param(&["requestId"])?;
@@ -318,8 +330,8 @@ pub(super) async fn notify(
         ("notifications/cancelled", Some((span, _)), _) => {
             let id = bytes.slice(span);
             let state = joined.state();
-            let sent = state.sent.iter().rev().find(|(sent, _)| *sent == id);
-            sent.map(|(_, server)| (Arc::clone(server), bytes.clone())).into_iter().collect()
+            let sent = state.sent.iter().rev().find(|sent| sent.id == id);
+            sent.map(|sent| (Arc::clone(&sent.server), bytes.clone())).into_iter().collect()
         }
         ("notifications/progress", _, Some((span, _))) => {
             let state = joined.state();
@@ -381,6 +393,6 @@ pub(super) async fn tell_level(visit: &Visit, server: &Arc<Server>, way: &Way, l
 }
 
 /// A number of ours, written as a number or as a text.
-fn number_at(bytes: &Bytes, span: &std::ops::Range<usize>) -> Option<u64> {
+fn number_at(bytes: &Bytes, span: &Range<usize>) -> Option<u64> {
     std::str::from_utf8(bytes.get(span.clone())?).ok()?.trim_matches('"').parse().ok()
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::Principal;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::message::headers::REVISION;
-use palisade_guard::message::{Call, Revision};
+use palisade_guard::message::{Call, Message, Revision, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::{authorize, validate};
 use tokio::sync::mpsc;
@@ -54,11 +54,23 @@ pub(super) struct Link {
     pub(super) revision: Revision,
     /// Cancelled when a configuration comes in force that does not permit it.
     pub(super) withdrawn: CancellationToken,
+    /// The stream that hears what its server says by itself.
+    followed: Mutex<Option<mpsc::WeakSender<Event>>>,
     /// What it needs to be ended in the name of whoever opened it.
     end: End,
 }
 
 impl Link {
+    fn new(session: Option<Resumed>, revision: Revision, end: End) -> Self {
+        Self { session, revision, withdrawn: CancellationToken::new(), followed: Mutex::default(), end }
+    }
+
+    /// Whether this stream does not follow it yet; from now on it does. A stream that begins while a session is being
+    /// opened is told of it twice.
+    pub(super) fn claim(&self, to: &mpsc::Sender<Event>) -> bool {
+        claim(&mut self.followed.lock().unwrap_or_else(PoisonError::into_inner), to)
+    }
+
     /// Whether it still stands for this server: another upstream under the same name, since a reload, knows nothing of it.
     fn is_for(&self, server: &Server) -> bool {
         self.end.server.upstream.is(&server.upstream) && !self.withdrawn.is_cancelled()
@@ -70,6 +82,12 @@ impl Link {
         let door = Door::One(Arc::clone(server));
         Grounds { caller: principal.clone(), address: client.address(), door }.hold(gate).is_ok()
     }
+}
+
+fn claim<T>(followed: &mut Option<mpsc::WeakSender<T>>, to: &mpsc::Sender<T>) -> bool {
+    let follows = followed.as_ref().and_then(mpsc::WeakSender::upgrade).is_some_and(|by| by.same_channel(to));
+    *followed = Some(to.downgrade());
+    !follows
 }
 
 #[derive(Clone)]
@@ -100,7 +118,7 @@ pub(super) struct State {
     /// Requests of servers that the client has not answered.
     pub(super) asked: VecDeque<Asked>,
     /// Requests of the client, and who has them: the last ones.
-    pub(super) sent: VecDeque<(Bytes, Arc<str>)>,
+    pub(super) sent: VecDeque<Sent>,
     /// `logging/setLevel`, for servers that are not open yet.
     pub(super) level: Option<Bytes>,
     /// The client's GET stream.
@@ -115,18 +133,59 @@ pub(super) struct Asked {
     pub(super) token: Option<Bytes>,
 }
 
-/// Requests kept in mind, of each direction.
-const UNDER_WAY: usize = 256;
+/// A request of the client, and who has it.
+pub(super) struct Sent {
+    pub(super) id: Bytes,
+    pub(super) server: Arc<str>,
+    token: Option<Token>,
+}
 
-/// Keeps one more in mind; the oldest is forgotten where there are too many.
-pub(super) fn keep<T>(under_way: &mut VecDeque<T>, one: T) {
-    if under_way.len() >= UNDER_WAY {
-        under_way.pop_front();
+/// A progress token, the same however it is escaped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Text(Box<str>),
+    Number(Box<[u8]>),
+}
+
+impl Token {
+    /// As it stands in a message.
+    pub(super) fn of(token: &[u8]) -> Self {
+        if token.starts_with(b"\"") { Self::Text(json::text_of(token).into()) } else { Self::Number(token.into()) }
+    }
+}
+
+impl Sent {
+    /// What is kept of a request. Copies: the bytes that came in stand in a buffer which is larger.
+    pub(super) fn new(message: &Message, server: &Arc<str>) -> Option<Self> {
+        let token = message.progress_token().and_then(|span| message.bytes().get(span));
+        let token = token.filter(|token| token.len() <= TOKEN_BYTES).map(Token::of);
+        Some(Self { id: Bytes::copy_from_slice(&message.id()?), server: Arc::clone(server), token })
+    }
+}
+
+/// Requests of one server that are kept in mind, of each direction.
+const UNDER_WAY: usize = 256;
+/// A longer progress token is not kept, so that no progress comes for it.
+pub(super) const TOKEN_BYTES: usize = 1024;
+
+/// Keeps one more in mind; the oldest of the same server is forgotten where it has too many, and no other one's.
+pub(super) fn keep<T>(under_way: &mut VecDeque<T>, one: T, server: impl Fn(&T) -> &Arc<str>) {
+    let theirs = under_way.iter().enumerate().filter(|(_, other)| server(other) == server(&one));
+    let mut theirs = theirs.map(|(at, _)| at);
+    if let Some(oldest) = theirs.next()
+        && 1 + theirs.count() >= UNDER_WAY
+    {
+        under_way.remove(oldest);
     }
     under_way.push_back(one);
 }
 
 impl State {
+    /// Whether a server was sent a request with this progress token.
+    pub(super) fn is_tracked(&self, server: &str, token: &Token) -> bool {
+        self.sent.iter().any(|sent| *sent.server == *server && sent.token.as_ref() == Some(token))
+    }
+
     /// The request of a server that has this number: it is answered now.
     pub(super) fn answered(&mut self, number: u64) -> Option<Asked> {
         let at = self.asked.iter().position(|asked| asked.number == number)?;
@@ -233,8 +292,7 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
         principal: visit.principal.clone(),
         headers: Arc::clone(&visit.headers),
     };
-    let first =
-        Link { session: None, revision: joined.revision, withdrawn: CancellationToken::new(), end: end.clone() };
+    let first = Link::new(None, joined.revision, end.clone());
     let way = Way::Legacy(Arc::clone(joined), Arc::new(first));
     let mut headers = visit.headers(&way, "initialize", None);
     headers.remove(&REVISION);
@@ -251,7 +309,7 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
     }
     headers.insert(&REVISION, HeaderValue::from_static(revision.name()));
     end.headers = Arc::new(headers);
-    Ok(Link { session, revision, withdrawn: CancellationToken::new(), end })
+    Ok(Link::new(session, revision, end))
 }
 
 /// What a new session is told before anything else: that it is open, and how much to log.
@@ -284,19 +342,40 @@ fn join(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link: &Arc<Li
 
 #[cfg(test)]
 mod tests {
-    use super::{UNDER_WAY, keep};
+    use super::{Token, UNDER_WAY, claim, keep};
     use std::collections::VecDeque;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
 
-    /// D3: what is kept in mind of a session is bounded, and the newest stays.
+    /// A3, D3: what is kept in mind of a session is bounded for each server, the newest stays, and no server drives out
+    /// what another one has under way.
     #[test]
     fn what_is_under_way_is_bounded() {
+        let [slow, hostile] = ["slow", "hostile"].map(Arc::<str>::from);
         let mut under_way = VecDeque::new();
+        keep(&mut under_way, (0, Arc::clone(&slow)), |one| &one.1);
         for number in 0..UNDER_WAY + 10 {
-            keep(&mut under_way, number);
+            keep(&mut under_way, (number, Arc::clone(&hostile)), |one| &one.1);
         }
-        assert_eq!(
-            (under_way.len(), under_way.front(), under_way.back()),
-            (UNDER_WAY, Some(&10), Some(&(UNDER_WAY + 9)))
-        );
+        assert_eq!(under_way.len(), 1 + UNDER_WAY);
+        assert_eq!(under_way.front(), Some(&(0, slow)));
+        assert_eq!((under_way.get(1), under_way.back().map(|one| one.0)), (Some(&(10, hostile)), Some(UNDER_WAY + 9)));
+    }
+
+    /// A3: a token is what it means, not how it is written.
+    #[test]
+    fn tokens_are_compared_by_what_they_mean() {
+        assert_eq!(Token::of("\"Grüße\"".as_bytes()), Token::of(br#""Gr\u00fc\u00dfe""#));
+        assert_ne!(Token::of(b"7"), Token::of(b"8"));
+        assert_ne!(Token::of(b"7"), Token::of(b"\"7\""));
+    }
+
+    /// A3: a stream follows a server once, however often it is told of it; a new stream follows it anew.
+    #[test]
+    fn a_stream_follows_once() {
+        let ((first, _mail), (second, _more)) = (mpsc::channel::<()>(1), mpsc::channel(1));
+        let mut followed = None;
+        assert!(claim(&mut followed, &first) && !claim(&mut followed, &first.clone()));
+        assert!(claim(&mut followed, &second) && !claim(&mut followed, &second));
     }
 }

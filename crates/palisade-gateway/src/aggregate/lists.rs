@@ -62,7 +62,7 @@ pub(super) async fn list(
         visit.servers.iter().position(|other| other.name.as_ref() >= server.as_str()).unwrap_or(visit.servers.len())
     });
     let servers = visit.servers.get(first..).unwrap_or_default();
-    let meta = message.param(&["_meta"]).and_then(|(span, _)| message.bytes().get(span)).map(Bytes::copy_from_slice);
+    let meta = shared_meta(message);
     let lists = from_each(visit.patience(), servers, |server| {
         let (visit, meta) = (visit.clone(), meta.clone());
         async move { whole(&visit, &server, kind, meta).await }
@@ -167,6 +167,29 @@ async fn read_all(
     server.catalog.learn(kind, items.iter().map(|item| item.name.as_str()));
     Ok(items)
 }
+
+/// What of the caller's `_meta` is said to every server: what the protocol asks for, and the trace. A progress token is
+/// for one answer, and what else a caller writes may be meant for one server.
+fn shared_meta(message: &Message) -> Option<Bytes> {
+    let (span, _) = message.param(&["_meta"])?;
+    let text = message.bytes().get(span)?;
+    let outline = json::scan(text, BOUNDS).ok()?;
+    let mut meta = Vec::new();
+    for (_, member) in outline.children(None) {
+        let key = outline.key(text, member);
+        if key.starts_with(b"io.modelcontextprotocol/") || TRACE.contains(&key) {
+            meta.push(if meta.is_empty() { b'{' } else { b',' });
+            meta.extend_from_slice(quoted(&String::from_utf8_lossy(key)).as_bytes());
+            meta.push(b':');
+            meta.extend_from_slice(text.get(member.value.clone())?);
+        }
+    }
+    meta.push(b'}');
+    Some(Bytes::from(meta)).filter(|meta| meta.len() > 1)
+}
+
+/// Keys of `_meta` that carry a trace (2026-07-28, basic, `_meta`).
+const TRACE: [&[u8]; 3] = [b"traceparent", b"tracestate", b"baggage"];
 
 /// The question for one page; `cursor` as the server wrote it.
 fn question(way: &Way, kind: Kind, meta: Option<&Bytes>, cursor: Option<&Bytes>) -> Bytes {

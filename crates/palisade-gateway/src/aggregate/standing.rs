@@ -74,6 +74,9 @@ pub(super) fn follow(
     link: &Arc<Link>,
     to: &mpsc::Sender<Event>,
 ) {
+    if !link.claim(to) {
+        return;
+    }
     let mut home = Home::of(visit, server, &Way::Legacy(Arc::clone(joined), Arc::clone(link)));
     let (visit, server, link, to) = (visit.clone(), Arc::clone(server), Arc::clone(link), to.clone());
     let (ended, withdrawn) = (joined.ended.clone(), link.withdrawn.clone());

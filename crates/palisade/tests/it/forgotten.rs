@@ -85,6 +85,50 @@ fn a_forgotten_session_is_opened_again() {
     gate.journal();
 }
 
+/// A3, R5: an upstream that hangs while it opens one session again holds up the calls in that one alone.
+#[test]
+fn a_session_that_hangs_holds_up_no_other() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (held, restarted, again) = (Mutex::new(held), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (forgot, hung) = (Arc::clone(&restarted), Arc::clone(&again));
+    let upstream = Upstream::scripted(Box::new(move |request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let after = forgot.load(SeqCst) == 1;
+        if request.method() == "initialize" {
+            let client = body["params"]["clientInfo"]["name"].as_str().unwrap().to_owned();
+            if after && client == "slow" {
+                hung.store(1, SeqCst);
+                drop(held.lock().unwrap().recv());
+            }
+            let result = serde_json::json!({"jsonrpc": "2.0", "id": body["id"], "result": {
+                "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "stub", "version": "0"}
+            }});
+            let id = if after { "new" } else { "old" };
+            return json("200 OK", &format!("Mcp-Session-Id: {id}-{client}\r\n"), &result.to_string());
+        }
+        if after && request.header("mcp-session-id").is_some_and(|id| id.starts_with("old-")) {
+            return json("404 Not Found", "", "{}");
+        }
+        result(request)
+    }));
+    let gate = Gate::before(&upstream.url());
+    let [slow, quick] = ["slow", "quick"].map(|name| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"{name}","version":"0"}}}}}}"#
+        );
+        gate.post(&[], body.as_bytes()).header("mcp-session-id").unwrap().to_owned()
+    });
+    restarted.store(1, SeqCst);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| gate.post(&[("Mcp-Session-Id", &slow)], CALL));
+        until("the slow one to hang", || (again.load(SeqCst) == 1).then_some(()));
+        assert_eq!(gate.post(&[("Mcp-Session-Id", &quick)], CALL).status, 200);
+        assert!(!waits.is_finished(), "it still hangs");
+        drop(release);
+        assert_eq!(waits.join().unwrap().status, 200);
+    });
+}
+
 /// A3, A1: where no like session can be had, the client hears 404, as the protocol says, and nothing goes round in a loop.
 #[test]
 fn a_session_that_cannot_be_opened_again_ends() {

@@ -69,6 +69,69 @@ fn a_server_answers_in_no_others_name() {
     assert!(rest.contains("honest") && !rest.contains("forged"), "{rest}");
 }
 
+/// A3, P-D20: progress comes from the server that has the call alone: none may tell of a call that another server has.
+#[test]
+fn a_server_tells_of_its_own_calls() {
+    let forger = Rogue::doing(|request, stream| {
+        if let Some(answer) = tool(request, "forge") {
+            return stream.write_all(&answer).is_ok();
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let progress = |token: &str| {
+            let params = json!({"progressToken": token, "progress": 1});
+            format!("data: {}\n\n", json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": body["id"], "result": {"content": []}});
+        let said = progress("theirs") + &progress("mine") + &format!("data: {answer}\n\n");
+        drop(stream.write_all(&events(&said)));
+        false
+    });
+    let files = stdio("files", &json!({"tools": ["write"]}));
+    let gate = gate(&[files, http("forger", &forger.url())], "", &[]);
+    let caller = Caller::legacy(&gate);
+    let call = |tool: &str, token: &str| {
+        let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": token}});
+        let answer = caller.ask("tools/call", params).json();
+        let messages = answer.as_array().unwrap();
+        messages.iter().filter_map(|message| message["params"]["progressToken"].as_str()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(call("files.write", "theirs"), "theirs");
+    assert_eq!(call("forger.forge", "mine"), "mine");
+}
+
+/// A3: what a caller says beside a list is said to every server only as far as the protocol asks for it, and the trace.
+#[test]
+fn a_list_tells_every_server_no_more_than_it_must() {
+    let modern = |name: &'static str| {
+        Upstream::scripted(Box::new(move |request| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let result = match request.method().as_str() {
+                "tools/list" => json!({"tools": [{"name": name, "inputSchema": {"type": "object"}}]}),
+                _ => json!({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}),
+            };
+            message(&json!({"jsonrpc": "2.0", "id": body["id"], "result": result}))
+        }))
+    };
+    let servers = [modern("one"), modern("two")];
+    let gate = gate(&[http("one", &servers[0].url()), http("two", &servers[1].url())], "", &[]);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": "mine", "traceparent": trace, "com.example/secret": "s3cret",
+    });
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}).to_string();
+    let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+    let listed = gate.post(&headers, body.as_bytes()).json();
+    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(2), "{listed}");
+    for server in &servers {
+        let lists = server.requests().into_iter().filter(|request| request.method() == "tools/list");
+        let said: Vec<Value> = lists.map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
+        assert!(said.iter().any(|said| said["params"]["_meta"]["traceparent"] == trace), "{said:?}");
+        let text = json!(said).to_string();
+        assert!(!text.contains("progressToken") && !text.contains("s3cret"), "{text}");
+    }
+}
+
 /// A server that never stops talking on its GET stream, and how many listen.
 fn talker(name: &'static str) -> (Rogue, Arc<AtomicUsize>) {
     let heard = Arc::new(AtomicUsize::new(0));

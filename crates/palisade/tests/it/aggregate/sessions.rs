@@ -109,20 +109,36 @@ fn a_joined_session_is_sealed() {
     assert_eq!(mine.call("read"), "files ran read {\"n\": 1}", "the owner is unharmed");
 }
 
-/// A3, D3: sessions have a bound, and a client that has no place hears so.
+const HELLO: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"0"}}}"#;
+
+/// A3, D3: sessions have a bound, and a client that has no place hears so. No caller has more than half of them: who
+/// opens them without end stands in nobody's way.
 #[test]
 fn sessions_are_bounded() {
     let servers = [stdio("files", &json!({})), stdio("search", &json!({}))];
-    let gate = gate(&servers, "[aggregate]\nmax_sessions = 2\n", &[]);
+    let gate = gate(&servers, "[aggregate]\nmax_sessions = 5\n", &["files", "search"]);
     let first = gate.initialize("2025-11-25");
     gate.initialize("2025-06-18");
-    let body = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"0"}}}"#;
-    assert_eq!(gate.post(&[], body).status, 503);
+    let bearer = format!("Bearer {OTHER}");
+    let other = || gate.post(&[("Authorization", &bearer)], HELLO).status;
+    assert_eq!(gate.post(&[], HELLO).status, 503, "its share");
+    assert_eq!([other(), other(), other()], [200, 200, 503], "there is room for another caller, and a share");
     let headers = [("Mcp-Session-Id", first.as_str())];
     assert_eq!(gate.raw(&gate.request("DELETE", "/mcp", &headers, b"")).status, 200);
-    let long = String::from_utf8_lossy(body).replace("\"t\"", &format!("\"{}\"", "t".repeat(65 << 10)));
+    let long = String::from_utf8_lossy(HELLO).replace("\"t\"", &format!("\"{}\"", "t".repeat(65 << 10)));
     assert_eq!(gate.post(&[], long.as_bytes()).status, 413, "it would be kept, and said to each server");
-    assert_eq!(gate.post(&[], body).status, 200, "there is a place again");
+    assert_eq!(gate.post(&[], HELLO).status, 200, "there is a place again");
+}
+
+/// A3, D3: the same for sessions that hold a child, also while it starts.
+#[test]
+fn children_are_shared_out() {
+    let gate = gate(&[stdio("files", &json!({})) + "max_sessions = 2\n"], "", &["files"]);
+    let bearer = format!("Bearer {OTHER}");
+    assert_eq!(gate.post(&[], HELLO).status, 200);
+    let full = gate.post(&[], HELLO);
+    assert_eq!((full.status, full.json()["error"]["data"]["details"]["limit"].as_u64()), (503, Some(1)));
+    assert_eq!(gate.post(&[("Authorization", &bearer)], HELLO).status, 200, "another caller has a place");
 }
 
 /// A3: a server that forgot its session gets a new one, and the client does not notice.
