@@ -33,6 +33,8 @@ use crate::upstream::{Server, invalid, unavailable};
 
 /// A client's session with several servers.
 pub(super) struct Joined {
+    /// Whose it is.
+    pub(super) owner: Arc<str>,
     /// The client's own `initialize`, which each server hears; ours for a caller of 2026-07-28.
     hello: Bytes,
     /// Whether its client speaks 2026-07-28, and has no ids and requests of the server in a session.
@@ -200,8 +202,9 @@ impl State {
 }
 
 impl Joined {
-    pub(super) fn new(hello: Bytes, revision: Revision, modern: bool) -> Self {
+    pub(super) fn new(owner: Arc<str>, hello: Bytes, revision: Revision, modern: bool) -> Self {
         Self {
+            owner,
             hello,
             modern,
             revision,

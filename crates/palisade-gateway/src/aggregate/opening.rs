@@ -40,7 +40,7 @@ pub(super) async fn initialize(
     passage.intend(&visit.gate).await?;
     let mut capabilities = capabilities(visit, &LEGACY).await;
     capabilities.insert("logging".into(), json!({}));
-    let begun = visit.gate.lasting.joined.begin(&visit.gate, message.bytes().clone(), revision);
+    let begun = visit.gate.lasting.joined.begin(visit, message.bytes().clone(), revision);
     let session = passage.fact("session", begun)?;
     let handle = passage.fact("session", pipeline::handle(&visit.gate, caller, &session, revision))?;
     let result = json!({

@@ -15,6 +15,7 @@ use crate::random;
 use crate::session::{Resumed, Session};
 use crate::snapshot::Snapshot;
 use crate::time;
+use crate::upstream::stdio::share;
 
 /// Every session, by its number, or by its caller where that one speaks 2026-07-28.
 #[derive(Default)]
@@ -37,9 +38,10 @@ impl Table {
     }
 
     /// A new session of a legacy client.
-    pub(super) fn begin(&self, gate: &Snapshot, hello: Bytes, revision: Revision) -> Result<Session, Refusal> {
+    pub(super) fn begin(&self, visit: &Visit, hello: Bytes, revision: Revision) -> Result<Session, Refusal> {
         let number = u64::from_le_bytes(random::bytes());
-        drop(self.insert(gate, Key::Session(number), Joined::new(hello, revision, false))?);
+        let owner = Arc::clone(visit.principal.id());
+        drop(self.insert(&visit.gate, Key::Session(number), Joined::new(owner, hello, revision, false))?);
         Ok(Session::Aggregate(number))
     }
 
@@ -67,25 +69,21 @@ impl Table {
             revision.name(),
             env!("CARGO_PKG_VERSION"),
         );
-        self.insert(&visit.gate, key, Joined::new(Bytes::from(hello), revision, true))
+        let owner = Arc::clone(visit.principal.id());
+        self.insert(&visit.gate, key, Joined::new(owner, Bytes::from(hello), revision, true))
     }
 
     fn insert(&self, gate: &Snapshot, key: Key, joined: Joined) -> Result<Arc<Joined>, Refusal> {
         let most = gate.aggregate.max_sessions;
-        if self.len() >= most {
+        let room = || has_room(&self.lock(), most, &joined.owner);
+        if room().is_err() {
             self.sweep(gate.timeouts.session);
         }
         let mut sessions = self.lock();
         if let Some(known) = sessions.get(&key) {
             return Ok(Arc::clone(known));
         }
-        if sessions.len() >= most {
-            let limit = u64::try_from(most).unwrap_or(u64::MAX);
-            return Err(Refusal::new(Reason::NoCapacity)
-                .says("all sessions are in use (aggregate.max_sessions)")
-                .with("limit", Detail::Number(limit))
-                .retry_after(Duration::from_secs(10)));
-        }
+        has_room(&sessions, most, &joined.owner)?;
         let joined = Arc::new(joined);
         sessions.insert(key, Arc::clone(&joined));
         Ok(joined)
@@ -138,4 +136,22 @@ impl Table {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Joined>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether there is a place for one more session of this caller: none has more than its share, so none takes them all.
+fn has_room(sessions: &HashMap<Key, Arc<Joined>>, most: usize, owner: &Arc<str>) -> Result<(), Refusal> {
+    let full = |words, limit| {
+        Err(Refusal::new(Reason::NoCapacity)
+            .says(words)
+            .with("limit", Detail::Number(u64::try_from(limit).unwrap_or(u64::MAX)))
+            .retry_after(Duration::from_secs(10)))
+    };
+    if sessions.len() >= most {
+        return full("all sessions are in use (aggregate.max_sessions)", most);
+    }
+    let theirs = sessions.values().filter(|joined| joined.owner == *owner).count();
+    if theirs >= share(most) {
+        return full("all sessions that one caller may have are in use (aggregate.max_sessions)", share(most));
+    }
+    Ok(())
 }

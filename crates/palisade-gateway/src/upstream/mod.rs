@@ -136,7 +136,7 @@ impl Server {
         session: Option<&Resumed>,
     ) -> Result<Answered, Refusal> {
         match &self.upstream {
-            Upstream::Http(upstream) => upstream.forward(vetted, headers, session).await,
+            Upstream::Http(upstream) => upstream.forward(vetted, principal, headers, session).await,
             Upstream::Stdio(upstream) => Box::pin(upstream.forward(vetted, principal, session)).await,
         }
     }

@@ -47,7 +47,7 @@ impl Two {
         let server = |name: &str, script: &str| {
             let script = format!("{COMMON}{script}");
             format!(
-                "[servers.{name}]\ncommand = [\"python3\", \"-c\", '''{script}''']\ntimeout = \"2s\"\nmax_sessions = 4\n"
+                "[servers.{name}]\ncommand = [\"python3\", \"-c\", '''{script}''']\ntimeout = \"2s\"\nmax_sessions = 8\n"
             )
         };
         let (bad, good) = (server("bad", script), server("good", GOOD));

@@ -98,7 +98,7 @@ fn a_session_that_hangs_holds_up_no_other() {
             let client = body["params"]["clientInfo"]["name"].as_str().unwrap().to_owned();
             if after && client == "slow" {
                 hung.store(1, SeqCst);
-                drop(held.lock().unwrap().recv());
+                let _released = held.lock().unwrap().recv();
             }
             let result = serde_json::json!({"jsonrpc": "2.0", "id": body["id"], "result": {
                 "protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "stub", "version": "0"}

@@ -11,7 +11,7 @@ pub(in crate::config) struct Aggregate {
     pub(in crate::config) prefix: Prefix,
     /// How long one server may take for its part of a list; a list goes without what comes later, and says so.
     pub(in crate::config) timeout: String,
-    /// Sessions of clients open at one time.
+    /// Sessions of clients open at one time; one caller may have half of them.
     #[schemars(range(min = 1, max = 100_000))]
     pub(in crate::config) max_sessions: u32,
 }

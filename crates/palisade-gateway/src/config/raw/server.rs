@@ -42,7 +42,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) deny: Vec<String>,
     /// Methods beyond those of MCP that may pass, like `vendor/extra`.
     pub(in crate::config) methods: Vec<String>,
-    /// Sessions open at one time.
+    /// Sessions open at one time; one caller may have half of them.
     #[schemars(range(min = 1, max = 10_000))]
     pub(in crate::config) max_sessions: u32,
 }

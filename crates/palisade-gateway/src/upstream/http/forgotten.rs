@@ -2,11 +2,11 @@
 //! well that the call was not run (2025-11-25, transports, "Session Management"). So the session is opened once more, with
 //! what its client said when it opened it, and the call is sent again; the client's handle stays what it is.
 //!
-//! What is kept for that is bounded. A session of which nothing is kept ends with 404, upon which clients open another
+//! What is kept for that is bounded, and whoever has most of it makes room. A session of which nothing is kept ends with 404, upon which clients open another
 //! one themselves.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -15,7 +15,7 @@ use palisade_guard::message::Revision;
 use super::{HttpUpstream, Sent};
 use crate::session::{Resumed, Session};
 
-/// Sessions that are kept, oldest first to go.
+/// Sessions that are kept.
 const KEPT: usize = 1024;
 /// The longest `initialize` that is kept, and the longest id of a session.
 const INITIALIZE_BYTES: usize = 4096;
@@ -27,8 +27,6 @@ const INITIALIZED: Bytes = Bytes::from_static(br#"{"jsonrpc":"2.0","method":"not
 #[derive(Default)]
 pub(super) struct Sessions {
     table: Mutex<Table>,
-    /// One session is opened again at a time, so that many calls in one open it once.
-    renewing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -39,29 +37,38 @@ struct Table {
 
 #[derive(Clone)]
 struct Opening {
+    /// Whose it is; nobody's is the gateway's own.
+    owner: Arc<str>,
     initialize: Bytes,
     /// The id of that request.
     request: Bytes,
     /// The session that stands in its place, if it was opened again.
     now: Option<HeaderValue>,
+    /// Held while it is opened again, so that many calls in it open it once. Others need not wait for that.
+    renewing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sessions {
     /// Keeps how a session was opened.
-    pub(super) fn keep(&self, id: &str, initialize: &Bytes, request: &Bytes) {
+    pub(super) fn keep(&self, owner: &Arc<str>, id: &str, initialize: &Bytes, request: &Bytes) {
         if initialize.len() > INITIALIZE_BYTES || id.len() > ID_BYTES {
             return;
         }
         // Copies: the bytes that came in stand in a buffer which is larger.
         let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
-        let opening = Opening { initialize: copy(initialize), request: copy(request), now: None };
+        let opening = Opening {
+            owner: Arc::clone(owner),
+            initialize: copy(initialize),
+            request: copy(request),
+            now: None,
+            renewing: Arc::default(),
+        };
         let mut table = self.lock();
         if table.sessions.insert(id.into(), opening).is_none() {
             table.order.push_back(id.into());
         }
-        while table.order.len() > KEPT {
-            let Some(oldest) = table.order.pop_front() else { return };
-            table.sessions.remove(&oldest);
+        if table.order.len() > KEPT {
+            table.make_room();
         }
     }
 
@@ -87,6 +94,24 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Forgets the oldest session of whoever has most of them.
+    fn make_room(&mut self) {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for opening in self.sessions.values() {
+            *counts.entry(&opening.owner).or_default() += 1;
+        }
+        let Some(most) = counts.values().copied().max() else { return };
+        let of_most = |id: &str| {
+            let owner = self.sessions.get(id).map(|opening| opening.owner.as_ref());
+            owner.and_then(|owner| counts.get(owner)) == Some(&most)
+        };
+        if let Some(id) = self.order.iter().position(|id| of_most(id)).and_then(|at| self.order.remove(at)) {
+            self.sessions.remove(&id);
+        }
     }
 }
 
@@ -120,11 +145,11 @@ impl HttpUpstream {
 
     /// Opens a session again in which `used` was forgotten; true if there is another one now.
     async fn renew(&self, id: &str, revision: Revision, used: &HeaderValue) -> bool {
-        let _one = self.sessions.renewing.lock().await;
+        let Some(opening) = self.sessions.lock().sessions.get(id).cloned() else { return false };
+        let _one = opening.renewing.lock().await;
         if self.sessions.now(id).is_some_and(|now| now != *used) {
             return true;
         }
-        let Some(opening) = self.sessions.lock().sessions.get(id).cloned() else { return false };
         let opened = tokio::time::timeout(self.answer_timeout, self.open_again(&opening, revision)).await;
         let Ok(Some(now)) = opened else {
             tracing::warn!("the upstream forgot a session and opens no other");
@@ -152,15 +177,17 @@ mod tests {
     use super::{INITIALIZE_BYTES, KEPT, Sessions};
     use bytes::Bytes;
     use http::HeaderValue;
+    use std::sync::Arc;
 
     /// A3: what is kept of sessions is bounded, and the newest stay; one that was ended is forgotten.
     #[test]
     fn kept_openings_are_bounded() {
         let (sessions, body, id) = (Sessions::default(), Bytes::from_static(b"{}"), Bytes::from_static(b"1"));
+        let owner = Arc::from("key:a");
         for number in 0..KEPT + 10 {
-            sessions.keep(&number.to_string(), &body, &id);
+            sessions.keep(&owner, &number.to_string(), &body, &id);
         }
-        sessions.keep("large", &Bytes::from(vec![b' '; INITIALIZE_BYTES + 1]), &id);
+        sessions.keep(&owner, "large", &Bytes::from(vec![b' '; INITIALIZE_BYTES + 1]), &id);
         let sizes = || {
             let table = sessions.lock();
             (table.sessions.len(), table.order.len())
@@ -172,5 +199,22 @@ mod tests {
         assert_eq!(sessions.now("0").unwrap(), "0", "the oldest went");
         sessions.forget("1000");
         assert_eq!((sessions.now("1000").unwrap(), sizes()), (HeaderValue::from_static("1000"), (KEPT - 1, KEPT - 1)));
+    }
+
+    /// A3, D3: a caller who opens sessions without end loses its own, and no other caller's.
+    #[test]
+    fn whoever_has_most_makes_room() {
+        let (sessions, body, id) = (Sessions::default(), Bytes::from_static(b"{}"), Bytes::from_static(b"1"));
+        let [greedy, other] = ["key:greedy", "key:other"].map(Arc::from);
+        for number in 0..10 {
+            sessions.keep(&other, &format!("other-{number}"), &body, &id);
+        }
+        for number in 0..2 * KEPT {
+            sessions.keep(&greedy, &format!("greedy-{number}"), &body, &id);
+        }
+        let kept = |id: &str| sessions.lock().sessions.contains_key(id);
+        assert!((0..10).all(|number| kept(&format!("other-{number}"))));
+        assert!(kept(&format!("greedy-{}", 2 * KEPT - 1)) && !kept("greedy-0"));
+        assert_eq!(sessions.lock().sessions.len(), KEPT);
     }
 }

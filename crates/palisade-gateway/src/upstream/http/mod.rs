@@ -104,6 +104,7 @@ impl HttpUpstream {
     pub(crate) async fn forward(
         &self,
         vetted: &Vetted,
+        principal: &Arc<str>,
         headers: &HeaderMap,
         session: Option<&Resumed>,
     ) -> Result<Answered, Refusal> {
@@ -124,7 +125,7 @@ impl HttpUpstream {
             Call::Message(message) => {
                 let answered = self.answer(message, expected, response, connection).await?;
                 if let Some(Opened { session: Session::Http(id), .. }) = &answered.opened {
-                    self.sessions.keep(id, message.bytes(), &message.id().unwrap_or_default());
+                    self.sessions.keep(principal, id, message.bytes(), &message.id().unwrap_or_default());
                 }
                 Ok(self.open.follow(message, session, answered))
             }

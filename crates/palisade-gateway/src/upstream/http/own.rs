@@ -1,5 +1,7 @@
 //! The gateway's own questions to an HTTP upstream.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -21,7 +23,7 @@ impl HttpUpstream {
         let request = Bytes::from_static(IDS[0]);
         let (session, answer) = self.initialized(body, request.clone()).await?;
         if let Some(Resumed { session: Session::Http(id), .. }) = &session {
-            self.sessions.keep(id, body, &request);
+            self.sessions.keep(&Arc::from(""), id, body, &request);
         }
         Ok((session, answer))
     }

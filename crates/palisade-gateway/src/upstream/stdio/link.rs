@@ -11,13 +11,14 @@ use bytes::Bytes;
 use palisade_guard::framing::lines::one_line;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::errors::drain;
 use super::launch::{Connection, Launch};
+use super::places::Place;
 use crate::transport::lines::Lines;
 
 /// Lines that wait for the server to read them.
@@ -55,7 +56,7 @@ impl Link {
         name: &Arc<str>,
         line_bytes: usize,
         tasks: &TaskTracker,
-        place: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
         listener: L,
     ) -> io::Result<Self> {
         let connection = launch.start()?;

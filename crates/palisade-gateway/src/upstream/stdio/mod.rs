@@ -12,6 +12,7 @@ mod legacy;
 mod link;
 mod mailbox;
 mod own;
+mod places;
 mod shared;
 
 use std::collections::HashMap;
@@ -23,7 +24,6 @@ use palisade_guard::breaker::Pass;
 use palisade_guard::message::{Call, Form, Message, Revision};
 use palisade_guard::refusal::{Detail, Reason, Refusal};
 use palisade_guard::validate::Vetted;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::breaker::{self, Breaker};
@@ -37,6 +37,8 @@ pub(crate) use launch::{CommandLine, Launch};
 use legacy::LegacySession;
 use link::Link;
 pub(crate) use own::OwnSession;
+pub(crate) use places::share;
+use places::{Full, Place, Places};
 use shared::SharedServer;
 
 /// One server that speaks lines.
@@ -48,7 +50,7 @@ pub(crate) struct StdioUpstream {
     session_starts: Breaker,
     shared_starts: Breaker,
     /// One place for each child of a session.
-    places: Arc<Semaphore>,
+    places: Places,
     era: AtomicU8,
     tasks: TaskTracker,
 }
@@ -92,7 +94,7 @@ impl StdioUpstream {
     /// A server; nothing is started yet.
     pub(crate) fn new(settings: Settings, tasks: TaskTracker) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(settings.max_sessions)),
+            places: Places::new(settings.max_sessions),
             session_starts: Breaker::new(Arc::clone(&settings.name), breaker::STARTED),
             shared_starts: Breaker::new(Arc::clone(&settings.name), breaker::STARTED),
             settings,
@@ -114,7 +116,7 @@ impl StdioUpstream {
             Call::Message(message) if message.revision().is_modern() => {
                 return self.modern(message, principal).await.map(Answered::from);
             }
-            Call::Message(message) if message.is("initialize") => return self.initialize(message).await,
+            Call::Message(message) if message.is("initialize") => return self.initialize(message, principal).await,
             Call::Message(message) => Some(message),
             Call::Stream { .. } | Call::End => None,
         };
@@ -137,8 +139,8 @@ impl StdioUpstream {
     }
 
     /// Starts a session: a child of its own, kept once it has agreed on a revision.
-    async fn initialize(&self, message: &Message) -> Result<Answered, Refusal> {
-        let (session, response) = self.start_session(message).await?;
+    async fn initialize(&self, message: &Message, principal: &Arc<str>) -> Result<Answered, Refusal> {
+        let (session, response) = self.start_session(message, Some(principal)).await?;
         if response.error.is_some() {
             return Ok(Answer::Message(response).into());
         }
@@ -150,11 +152,16 @@ impl StdioUpstream {
         Ok(Answered { answer: Answer::Message(response), opened: Some(opened) })
     }
 
-    /// A session with a child of its own, if there is a place for one, and its answer to `initialize`.
-    async fn start_session(&self, initialize: &Message) -> Result<(LegacySession, Response), Refusal> {
+    /// A session with a child of its own, if there is a place for one, and its answer to `initialize`. No `principal` is
+    /// the gateway itself.
+    async fn start_session(
+        &self,
+        initialize: &Message,
+        principal: Option<&Arc<str>>,
+    ) -> Result<(LegacySession, Response), Refusal> {
         self.sweep();
         let attempt = self.session_starts.enter()?;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| self.no_place())?;
+        let place = self.places.take(principal).map_err(|full| self.no_place(&full))?;
         let start = |listener| self.link(Some(place), listener);
         let answered = match LegacySession::start(self.settings.answer_timeout, start) {
             Ok(session) => session.response(initialize).await.map(|response| (session, response)),
@@ -164,10 +171,14 @@ impl StdioUpstream {
         answered
     }
 
-    fn no_place(&self) -> Refusal {
-        let limit = u64::try_from(self.settings.max_sessions).unwrap_or(u64::MAX);
+    fn no_place(&self, full: &Full) -> Refusal {
+        let (whose, limit) = match full {
+            Full::Share => ("that one caller may have", share(self.settings.max_sessions)),
+            Full::All => ("of this server", self.settings.max_sessions),
+        };
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         Refusal::new(Reason::NoCapacity)
-            .says(format!("all sessions of this server are in use (servers.{}.max_sessions)", self.settings.name))
+            .says(format!("all sessions {whose} are in use (servers.{}.max_sessions)", self.settings.name))
             .with("limit", Detail::Number(limit))
             .retry_after(Duration::from_secs(10))
     }
@@ -274,7 +285,7 @@ impl StdioUpstream {
         Ok((server, response))
     }
 
-    fn link<L: link::Listener>(&self, place: Option<OwnedSemaphorePermit>, listener: L) -> std::io::Result<Link> {
+    fn link<L: link::Listener>(&self, place: Option<Place>, listener: L) -> std::io::Result<Link> {
         let Settings { launch, name, answer_bytes, .. } = &self.settings;
         Link::start(launch, name, *answer_bytes, &self.tasks, place, listener)
     }

@@ -33,7 +33,7 @@ impl StdioUpstream {
 
     /// Starts a session with a child of its own.
     pub(crate) async fn own_session(&self, initialize: Bytes, initialized: Bytes) -> Result<OwnSession, Refusal> {
-        let (session, answer) = self.start_session(&parsed(initialize, Revision::V2025_11_25)?).await?;
+        let (session, answer) = self.start_session(&parsed(initialize, Revision::V2025_11_25)?, None).await?;
         let revision = agreed_revision(&answer.bytes).ok_or_else(|| invalid("initialize was refused"))?;
         session.notify(&parsed(initialized, revision)?).await?;
         Ok(OwnSession { session, revision, hello: answer.bytes })
