@@ -167,6 +167,8 @@ pub struct MessageLimits {
 pub struct Timeouts {
     /// For a request's headers.
     pub header: Duration,
+    /// For the next request on a connection that is kept.
+    pub connection_idle: Duration,
     /// For a request's body.
     pub body: Duration,
     /// For a connection to an upstream.

@@ -12,7 +12,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use palisade_guard::message::Body as Messages;
 use palisade_guard::refusal::Refusal;
 use rustix::net::sockopt::set_tcp_user_timeout;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::Body;
+use super::heads::HeadClock;
 use super::patient::Patient;
 use super::places::{Full, Place, Room};
 use super::standing;
@@ -141,20 +142,25 @@ async fn connection(
         tracing::debug!(%error, "a connection ended before it began");
         return None;
     }
+    let wire = Arc::<Wire>::default();
     let mut builder = http1::Builder::new();
     builder
         // Without a timer the header timeout is never armed, and slow headers hold connections for ever.
-        .timer(TokioTimer::new())
+        .timer(HeadClock::new(gate.timeouts.header, gate.timeouts.connection_idle, Arc::clone(&wire)))
         .header_read_timeout(gate.timeouts.header)
         .max_buf_size(gate.header_bytes.max(8192))
         .max_headers(100)
         .half_close(false);
-    let wire = Arc::<Wire>::default();
-    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write, Arc::clone(&wire)));
+    let everywhere = {
+        let current = current.clone();
+        move || current.snapshot().headers(false)
+    };
+    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write, Arc::clone(&wire), everywhere));
     drop(gate);
     let (arriving, leaving) = (Arc::clone(&place), Arc::clone(&wire));
     let service = service_fn(move |request: Request<Incoming>| {
         let (current, place, wire) = (current.clone(), Arc::clone(&arriving), Arc::clone(&leaving));
+        wire.owes_answer();
         async move {
             let (head, body) = request.into_parts();
             let version = head.version;
@@ -185,7 +191,7 @@ async fn connection(
             return Some(Standing { io, body, peer, lasting, _place: place });
         }
         Ok(None) => {}
-        Err(error) => ended_early(&lasting, peer, cut(&error), &error),
+        Err(error) => ended_early(&lasting, peer, cut(&error, &wire), &error),
     }
     None
 }
@@ -226,8 +232,9 @@ fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
 
 /// Why a connection was cut, where it was not the client that left. What hyper refuses by itself never becomes a request,
 /// so it has no record: it is counted.
-fn cut(error: &hyper::Error) -> Option<Cut> {
+fn cut(error: &hyper::Error, wire: &Wire) -> Option<Cut> {
     match std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>()) {
+        _ if error.is_timeout() && wire.is_silent() => None,
         _ if error.is_timeout() => Some(Cut::SlowHead),
         _ if error.is_parse() => Some(Cut::Malformed),
         Some(error) => cause(error),

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod collect;
+mod heads;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod patient;

@@ -140,7 +140,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_holds_the_stream_back() {
         let (near, far) = tokio::io::duplex(20);
-        let near = Patient::new(near, Duration::from_secs(30), Arc::default());
+        let near = Patient::new(near, Duration::from_secs(30), Arc::default(), http::HeaderMap::new);
         let (say, said) = mpsc::channel(1);
         let speaking = tokio::spawn(stream(near, Said(said)));
         let mut said = 0;

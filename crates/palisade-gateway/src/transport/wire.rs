@@ -1,4 +1,4 @@
-//! What one client's connection tells while hyper speaks on it: hyper gives no look at the bytes it holds.
+//! What one client's connection tells while hyper speaks on it: hyper gives no look at what it holds and waits for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,10 @@ use super::body::Body;
 /// Facts of one connection, shared by what reads and writes on it and by what serves it.
 #[derive(Default)]
 pub(crate) struct Wire {
+    /// Nothing has come since the last answer.
+    silent: AtomicBool,
+    /// hyper waits for a head: what it writes now is no answer of ours.
+    awaits_head: AtomicBool,
     /// The client took less than it was given: the rest is still with whoever writes.
     stalled: AtomicBool,
     /// The body of a stream that goes on without hyper.
@@ -15,7 +19,33 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Notes whether the client takes what is written.
+    /// hyper waits for the next head; a connection that is kept may be silent.
+    pub(crate) fn awaits_head(&self, is_kept: bool) {
+        self.silent.store(is_kept, Ordering::Relaxed);
+        self.awaits_head.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes came.
+    pub(crate) fn has_read(&self) {
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is kept, and nothing came on it since the last answer.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// A request has arrived, and will be answered.
+    pub(crate) fn owes_answer(&self) {
+        self.awaits_head.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether hyper answers by itself, if it writes something now.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.awaits_head.load(Ordering::Relaxed) && !self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether bytes that were written are still here.
     pub(crate) fn set_stalled(&self, stalled: bool) {
         self.stalled.store(stalled, Ordering::Relaxed);
     }

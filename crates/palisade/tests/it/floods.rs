@@ -90,6 +90,35 @@ fn slow_heads_give_way() {
     assert!(cut(&gate, "slow_head") > 0);
 }
 
+/// A8, R1: a connection that is kept may be silent for longer than a head may take, and its end is then no offence; a head
+/// that has begun must come.
+#[test]
+fn a_kept_connection_may_be_silent() {
+    let upstream = Upstream::echo();
+    let timeouts = "[timeouts]\nheader = \"1s\"\nconnection_idle = \"3s\"\n";
+    let gate = Gate::configured(&settings(&upstream.url(), "", timeouts));
+    let ping = gate.request("POST", "/mcp", &[("Connection", "")], PING);
+    let mut streams = [gate.connect(), gate.connect()];
+    for stream in &mut streams {
+        stream.write_all(&ping).unwrap();
+        assert_eq!(Answer::read(stream).status, 200);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let started = Instant::now();
+    for (stream, said) in streams.iter_mut().zip([ping.as_slice(), &ping[..20]]) {
+        stream.write_all(said).unwrap();
+    }
+    let [silent, slow] = &mut streams;
+    assert_eq!(Answer::read(silent).status, 200);
+    let answered = Instant::now();
+    assert_eq!(slow.read(&mut [0; 10]).unwrap(), 0);
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
+    assert!(answered.elapsed() > Duration::from_millis(2900), "{:?}", answered.elapsed());
+    until("both to be gone", || (connections(&gate)["open"] == 1).then_some(()));
+    assert_eq!(cut(&gate, "slow_head"), 1);
+}
+
 /// A8, R2, P-I11: who says nothing at all is a stranger as well.
 #[test]
 fn silent_connections_give_way() {
@@ -227,7 +256,8 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// A8, E9: what is no HTTP, or has too large a head, is answered, closed and counted, and never seen behind the gate.
+/// A7, A8, E9: what is no HTTP, or has too large a head, is answered with every header, closed and counted, and never seen
+/// behind the gate; also behind a request.
 #[test]
 fn what_is_no_http_is_counted() {
     let upstream = Upstream::echo();
@@ -247,8 +277,19 @@ fn what_is_no_http_is_counted() {
         // What is left unread makes a reset of the end, which may swallow the answer.
         drop(stream.read_to_end(&mut answer));
         let answer = String::from_utf8_lossy(&answer);
-        assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        let has_headers = answer.contains("x-content-type-options: nosniff\r\n") && answer.contains("\r\ndate: ");
+        assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")) && has_headers, "{answer}");
     }
     until("all to be counted", || (cut(&gate, "malformed") == 4).then_some(()));
     assert_eq!(upstream.requests().len(), 0);
+    let mut stream = gate.connect();
+    stream
+        .write_all(&[gate.request("POST", "/mcp", &[("Connection", "")], PING), b"no HTTP\r\n\r\n".to_vec()].concat())
+        .unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    for text in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 400 Bad Request\r\n"] {
+        assert_eq!(answers.matches(text).count(), 1, "{answers}");
+    }
+    assert_eq!(answers.matches("x-content-type-options: nosniff\r\n").count(), 2, "{answers}");
 }

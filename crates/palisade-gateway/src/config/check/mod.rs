@@ -177,6 +177,7 @@ fn timeouts(raw: &raw::Timeouts, check: &mut Check<'_>) -> Timeouts {
     let notice = raw.notice.as_ref().map(|notice| read("notice", notice, 3600 * SECOND));
     let timeouts = Timeouts {
         header: read("header", &raw.header, 60 * SECOND),
+        connection_idle: read("connection_idle", &raw.connection_idle, 3600 * SECOND),
         body: read("body", &raw.body, 3600 * SECOND),
         connect: read("connect", &raw.connect, 60 * SECOND),
         keep_alive: read("keep_alive", &raw.keep_alive, 3600 * SECOND),

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct Timeouts {
-    /// For a request's headers.
+    /// For a request's headers, from their first byte; on a new connection from its beginning.
     pub(in crate::config) header: String,
+    /// For the next request on a connection that is kept: longer than clients keep one, or theirs meet a closed one.
+    pub(in crate::config) connection_idle: String,
     /// For a request's body.
     pub(in crate::config) body: String,
     /// For a connection to an upstream.
@@ -35,6 +37,7 @@ impl Default for Timeouts {
         let text = str::to_owned;
         Self {
             header: text("10s"),
+            connection_idle: text("2m"),
             body: text("30s"),
             connect: text("10s"),
             keep_alive: text("15s"),
