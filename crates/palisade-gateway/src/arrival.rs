@@ -89,13 +89,30 @@ pub(crate) async fn messages(
         Content::Nothing => return Ok((0, message::read(&gate.message, Bytes::new()))),
     };
     must_be_json(headers)?;
-    let bytes = read(gate, body, headers).await?;
+    let bytes = read(gate, body, headers, gate.body_bytes).await?;
     Ok((bytes.len(), message::read(&gate.message, bytes)))
 }
 
+/// The body of a request to the administration, within a limit of its own; it may be missing.
+pub(crate) async fn document(
+    gate: &Snapshot,
+    body: Content,
+    headers: &HeaderMap,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
+    let Content::Wire(body) = body else { return Ok(Bytes::new()) };
+    if headers.contains_key(CONTENT_TYPE) {
+        must_be_json(headers)?;
+    }
+    let bytes = read(gate, body, headers, limit).await?;
+    if !bytes.is_empty() {
+        must_be_json(headers)?;
+    }
+    Ok(bytes)
+}
+
 /// The whole body, counted as it is read.
-async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap) -> Result<Bytes, Refusal> {
-    let limit = gate.body_bytes;
+async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap, limit: usize) -> Result<Bytes, Refusal> {
     let announced =
         headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {

@@ -28,6 +28,11 @@ impl Current {
         self.0.send_replace(Arc::new(snapshot))
     }
 
+    /// Has every stream judged again under the same snapshot: a key was withdrawn, or its time is over.
+    pub(crate) fn nudge(&self) {
+        self.0.send_modify(|_same| {});
+    }
+
     /// Every snapshot that follows `gate`, also if one came in force meanwhile.
     pub(crate) fn after(&self, gate: &Arc<Snapshot>) -> Later {
         let mut receiver = self.0.subscribe();

@@ -12,6 +12,7 @@ use crate::aggregate;
 use crate::counters::Counters;
 use crate::descriptors::Descriptors;
 use crate::journal::Journal;
+use crate::keys::Live;
 use crate::random;
 use crate::reload::Loads;
 use crate::running::StartError;
@@ -24,6 +25,8 @@ pub(crate) struct Lasting {
     pub(crate) journal: Journal,
     /// The store.
     pub(crate) store: Store,
+    /// Managed keys.
+    pub(crate) keys: Arc<Live>,
     /// Seals the handles of sessions.
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
@@ -52,7 +55,7 @@ impl Lasting {
     /// What lasts, at the start.
     pub(crate) fn new(
         journal: Journal,
-        store: Store,
+        (store, keys): (Store, Live),
         limits: palisade_guard::limit::Config,
         digest: Option<String>,
         stopping: CancellationToken,
@@ -60,6 +63,7 @@ impl Lasting {
         Ok(Self {
             journal,
             store,
+            keys: Arc::new(keys),
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
             places: Arc::default(),

@@ -13,6 +13,7 @@ mod current;
 mod descriptors;
 mod ending;
 pub mod journal;
+pub mod keys;
 mod lasting;
 mod passage;
 mod pipeline;
@@ -31,6 +32,7 @@ mod time;
 mod transport;
 mod upstream;
 
+pub use admin::openapi;
 pub use random::new_key;
 pub use reload::{Asker, Outcome};
 pub use running::{Running, Start, StartError, serve_stdio, start};

@@ -122,7 +122,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             passage.grounds = Some(caller.grounds(passage.reached.take()));
             reply
         }
-        route => Box::pin(admin::private(gate, passage, route, &head, &caller)).await,
+        route => Box::pin(admin::private(gate, passage, route, (&head, body), &caller)).await,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::admin::keys;
 use crate::snapshot::Snapshot;
 use crate::upstream::Server;
 
@@ -20,6 +21,8 @@ pub(crate) enum Route {
     Tools,
     /// `GET /api/status`
     Status,
+    /// `/api/keys` and what is below.
+    Keys(keys::Path),
     /// `GET /mcp/marketplace`
     Marketplace,
     /// Nowhere. Told only to those who are authenticated.
@@ -35,6 +38,10 @@ pub(crate) fn find(gate: &Snapshot, path: &str) -> Route {
         "/api/status" => Route::Status,
         "/mcp/marketplace" => Route::Marketplace,
         "/mcp" => gate.only_server().map_or(Route::Aggregate, |server| Route::Mcp(Arc::clone(server))),
+        _ if path.starts_with("/api/keys") => {
+            let rest = path.strip_prefix("/api/keys").unwrap_or_default();
+            keys::Path::read(rest).map_or(Route::Unknown, Route::Keys)
+        }
         _ => {
             let server = path.strip_prefix("/mcp/").and_then(|name| gate.servers.get(name));
             server.map_or(Route::Unknown, |server| Route::Mcp(Arc::clone(server)))

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Origin, Source};
+use crate::config::{self, Config, Origin, Source};
 use crate::current::Current;
 use crate::journal::{self, Journal};
+use crate::keys::{self, Book, Live};
 use crate::lasting::Lasting;
 use crate::reload::{self, Asker, Reloader};
 use crate::servers::Surroundings;
@@ -63,6 +64,10 @@ pub enum StartError {
     Journal(journal::Error),
     /// The store cannot be opened.
     Store(store::Error),
+    /// The keys in it cannot be used.
+    Keys(keys::Error),
+    /// Nobody could call.
+    NoKey,
     /// A server's settings cannot be used: its name and why.
     Server(String, String),
     /// The cipher for handles is missing.
@@ -77,6 +82,8 @@ impl std::fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "listen.address: cannot listen on {address}: {error}"),
             Self::Journal(error) => write!(f, "audit.dir: {error}"),
             Self::Store(error) => write!(f, "store.url: {error}"),
+            Self::Keys(error) => write!(f, "{}: {error}", error.setting()),
+            Self::NoKey => write!(f, "auth.keys: there is no key, and none in the store; {}", config::NO_KEY),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
             Self::Pipes(error) => write!(f, "standard input and output: {error}"),
             Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
@@ -139,6 +146,12 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         tracing::warn!(?recovered, "the journal was not closed properly the last time");
     }
     let store = Store::open(&start.config.store.place).await.map_err(StartError::Store)?;
+    let (pepper, form) = (start.config.store.pepper.as_ref(), start.config.auth.form.clone());
+    let book = Book::open(store.clone(), pepper, form).await.map_err(StartError::Keys)?;
+    if start.config.auth.wants_a_key() && book.is_empty().await.map_err(StartError::Keys)? {
+        return Err(StartError::NoKey);
+    }
+    let keys = Live::new(book).await.map_err(StartError::Keys)?;
     let children = TaskTracker::new();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
@@ -147,7 +160,7 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         in_process: start.in_process,
         tasks: children.clone(),
     };
-    let lasting = Lasting::new(journal, store, start.config.limits, start.origin.digest.clone(), stop.clone())?;
+    let lasting = Lasting::new(journal, (store, keys), start.config.limits, start.origin.digest.clone(), stop.clone())?;
     let lasting = Arc::new(lasting);
     let most = lasting.descriptors.clients();
     if start.config.listen.max_connections > most {
@@ -155,6 +168,7 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
     }
     let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
     connections.spawn(sweep(current.clone(), stop.clone()));
+    connections.spawn(Arc::clone(&lasting.keys).run(current.clone(), stop.clone()));
     let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
         let reloader = Reloader { source, started: start.origin, current: current.clone(), around, questions };
@@ -233,7 +247,13 @@ impl Running {
         if tokio::time::timeout_at(last, self.lasting.journal.flush()).await.is_err() {
             tracing::error!("the disk did not take the end of the journal in time");
         }
-        if tokio::time::timeout_at(last, self.lasting.store.close()).await.is_err() {
+        let store = async {
+            if let Err(error) = self.lasting.keys.flush().await {
+                tracing::warn!(%error, "the last uses of managed keys could not be written down");
+            }
+            self.lasting.store.close().await;
+        };
+        if tokio::time::timeout_at(last, store).await.is_err() {
             tracing::warn!("the store was not let go of in time");
         }
     }

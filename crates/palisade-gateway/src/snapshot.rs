@@ -80,7 +80,10 @@ impl Snapshot {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys => {
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
-                    authenticate::Config::Credentials(Methods { keys, managed: None })
+                    authenticate::Config::Credentials(Methods {
+                        keys,
+                        managed: Some(Arc::clone(lasting.keys.managed())),
+                    })
                 }
             },
             message: message_config(&config.message),

@@ -189,7 +189,7 @@ fn a_fault_cannot_forge_lines() {
 #[test]
 fn an_empty_production_hears_of_everything() {
     let want = r#"default: audit.dir: is not set, so no call would be recorded, which production refuses; name a folder (--audit-dir)
-default: auth.keys: holds no key that counts, which production refuses; add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS
+default: auth.keys: holds no key that counts, which production refuses; make one with `palisade keys create`, add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS
 default: listen.hosts: is empty, which production refuses; list the names this gateway is called by, like ["mcp.example.com"] (ALLOWED_HOSTS)
 default: listen.origins: is empty, which production refuses; list the origins that may call (ALLOWED_ORIGINS), or write ["none"] if no browser may
 default: servers: there is no server to guard; add [servers.NAME] with a command or a url, or start with --url URL or -- CMD
@@ -231,8 +231,8 @@ fn rows_of_callers() -> Vec<Row> {
         row(
             "no key at all",
             (desk(), production_without("auth.keys", "")),
-            "default: auth.keys: holds no key that counts, which production refuses; add [[auth.keys]], start with \
-             --api-key-file FILE, or set MCP_API_KEYS",
+            "default: auth.keys: holds no key that counts, which production refuses; make one with `palisade keys \
+             create`, add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS",
             (desk().var("MCP_API_KEYS", OTHER_KEY), production_without("auth.keys", "")),
         ),
         row(

@@ -100,6 +100,8 @@ reasons! {
     RateLimited:            RateLimitExceeded,      1006,  429, 429, 429, Some(RateLimit),       "too many calls";
     /// The same idempotency key with another body, or still in flight.
     IdempotencyConflict:    IdempotencyConflict,    1005,  409, 409, 409, None,                  "this idempotency key is in use";
+    /// What is wanted does not fit what there is: a name that is taken, a key that is over.
+    Conflict:               InvalidArgs,          -32600,  409, 409, 409, None,                  "this does not fit the state of things";
     /// The upstream cannot be reached or answers nonsense.
     BackendUnavailable:     BackendUnavailable,     1003,  200, 200, 503, None,                  "the server behind the gateway is not available";
     /// No more sessions or children can be had now.

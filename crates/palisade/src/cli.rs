@@ -1,8 +1,12 @@
 //! What can be typed.
 
+mod keys;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use keys::{Desk, KeyFormat, Keys, One};
 
 /// Stands in front of any MCP server and makes it safe to expose.
 #[derive(Debug, Parser)]
@@ -29,7 +33,7 @@ pub(crate) enum Command {
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
-    /// Make keys
+    /// Make, list, rotate and withdraw keys
     #[command(subcommand)]
     Keys(Keys),
     /// Sign a request: print the headers to send with it
@@ -151,26 +155,6 @@ pub(crate) struct ConfigFile {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "palisade.toml")]
     pub(crate) config: PathBuf,
-}
-
-/// `palisade keys`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Keys {
-    /// Make a key of 32 random bytes and the hash under which a gateway knows it
-    Generate {
-        /// How it is printed
-        #[arg(long, value_enum, default_value = "text")]
-        format: KeyFormat,
-    },
-}
-
-/// How a new key is printed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum KeyFormat {
-    /// The key alone on stdout, the hash on stderr
-    Text,
-    /// One JSON object on stdout
-    Json,
 }
 
 /// `palisade audit`

@@ -17,12 +17,13 @@ use crate::{err, out};
 /// One page and where it stands.
 type Page = (&'static str, fn() -> String);
 
-const PAGES: [Page; 6] = [
+const PAGES: [Page; 7] = [
     ("docs/reference/errors.md", errors::page),
     ("docs/reference/methods.md", methods::page),
     ("docs/reference/config.md", config::page),
     ("docs/reference/palisade.schema.json", palisade_gateway::config::schema),
     ("docs/reference/environment.md", environment::page),
+    ("docs/reference/openapi.json", palisade_gateway::openapi),
     ("docs/reference/signature-vectors.json", vectors::page),
 ];
 

@@ -1,6 +1,8 @@
 //! Everything the gateway serves itself.
 
 mod front;
+pub(crate) mod keys;
+mod openapi;
 
 use std::sync::Arc;
 
@@ -16,7 +18,9 @@ use crate::reply::Reply;
 use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
+use crate::transport::http::Content;
 use crate::upstream::Server;
+pub use openapi::openapi;
 
 /// Whether this is up: one word, no versions and no counts.
 pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Refusal> {
@@ -49,9 +53,12 @@ pub(crate) async fn private(
     gate: &Arc<Snapshot>,
     passage: &mut Passage,
     route: Route,
-    head: &request::Parts,
+    (head, body): (&request::Parts, Content),
     caller: &Principal,
 ) -> Result<Reply, Refusal> {
+    if let Route::Keys(path) = route {
+        return keys::answer(gate, passage, path, (head, body), caller).await;
+    }
     if matches!(route, Route::Unknown) || matches!(route, Route::Status) && !gate.monitoring {
         return passage.fact("route", Err(Refusal::new(Reason::UnknownPath)));
     }

@@ -107,6 +107,17 @@ pub struct Auth {
     pub mode: AuthMode,
     /// Every key, whatever it came from; no two have the same name or text.
     pub keys: Vec<StaticKey>,
+    /// What a new managed key looks like.
+    pub form: KeyForm,
+}
+
+/// What a new managed key looks like.
+#[derive(Debug, Clone)]
+pub struct KeyForm {
+    /// What stands in front.
+    pub prefix: String,
+    /// Characters of the secret.
+    pub length: usize,
 }
 
 impl Auth {

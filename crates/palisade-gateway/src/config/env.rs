@@ -83,8 +83,8 @@ pub const TABLE: &[Row] = &[
     setting("RATE_LIMIT_PER_MINUTE", "limits.per_address_per_minute"),
     setting("CALLER_RATE_LIMIT_PER_MINUTE", "limits.per_caller_per_minute"),
     secret("API_KEY_HMAC_SECRET", later(Form::Text, "", "does not check signatures of requests: keys decide alone")),
-    row("API_KEY_PREFIX", later(Form::Text, "mcp_", MANAGED)),
-    row("API_KEY_LENGTH", later(Form::Number(16), "32", MANAGED)),
+    setting("API_KEY_PREFIX", "auth.key_prefix"),
+    setting("API_KEY_LENGTH", "auth.key_length"),
     secret("ENCRYPTION_KEY", later(Form::Text, "", NO_SECRETS)),
     secret("ENCRYPTION_SALT", later(Form::Text, "", NO_SECRETS)),
     secret("DATABASE_URL", Sets::Setting("store.url")),
@@ -101,7 +101,6 @@ pub const TABLE: &[Row] = &[
     row("SESSION_MAX_AGE", later(Form::Number(1), "3600", NO_PEOPLE)),
 ];
 
-const MANAGED: &str = "has no managed keys: write the keys themselves";
 const NO_SECRETS: &str = "keeps no secrets at rest";
 const NO_DATABASE: &str = "has no PostgreSQL: its store is a file";
 const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";

@@ -90,6 +90,14 @@ impl Faults {
         })
     }
 
+    /// Keeps what concerns keys and their store. The rest may need files and variables that only the gateway has.
+    pub(super) fn keep_those_of_keys(&mut self) {
+        let ours = ["store.", "audit.dir", "auth.key_"];
+        self.found.retain(|fault| {
+            !fault.setting.contains('.') || ours.iter().any(|setting| fault.setting.starts_with(setting))
+        });
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

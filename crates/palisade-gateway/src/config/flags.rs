@@ -7,6 +7,7 @@ use super::secret::Secret;
 
 /// The flags that set something. Each wins over environment and file.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Flags {
     /// `--listen`
     pub listen: Option<String>,
@@ -34,6 +35,8 @@ pub struct Flags {
     pub server_env: Vec<String>,
     /// Whether there are servers inside this process, so that none need be configured.
     pub in_process: bool,
+    /// `palisade keys`: there may be no key yet.
+    pub tends_keys: bool,
     /// `palisade stdio`: the process that starts us is the one client, and there is no network.
     pub stdio: bool,
 }

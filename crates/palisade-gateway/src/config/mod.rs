@@ -34,8 +34,8 @@ use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
 pub use checked::{
-    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Level, Listen, Log, MessageLimits,
-    Prefix, Server, StaticKey, Store, StorePlace, Timeouts, ToolNames, Upstream,
+    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, KeyForm, Level, Listen, Log,
+    MessageLimits, Prefix, Server, StaticKey, Store, StorePlace, Timeouts, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};
@@ -44,6 +44,11 @@ pub use schema::schema;
 pub use secret::{Command, Secret};
 pub use seen::Seen;
 pub use source::{Origin, Source};
+
+pub(crate) use check::keys::{CURE as NO_KEY, is_name, private_file};
+pub(crate) use check::listen::network;
+pub(crate) use check::quantity::duration;
+pub(crate) use shape::nearest;
 
 use check::{Check, keys};
 use fault::Faults;
@@ -92,7 +97,9 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
     };
     let config = check::config(&raw, notes, &mut check);
     let files = std::mem::take(&mut check.files);
-    if raw.environment.is_strict() {
+    if flags.tends_keys {
+        faults.keep_those_of_keys();
+    } else if raw.environment.is_strict() {
         let facts = production::Facts { raw: &raw, config: &config, flags, vars };
         production::judge(&facts, &layered, &mut faults);
     }

@@ -81,7 +81,9 @@ fn no_authentication(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn no_key(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if facts.config.auth.wants_a_key() {
+    // A store that is there is asked at the start.
+    let kept = matches!(&facts.config.store.place, StorePlace::File(path) if path.exists());
+    if facts.config.auth.wants_a_key() && !kept && !facts.flags.tends_keys {
         found.add("auth.keys", "holds no key that counts", keys::CURE);
     }
 }

@@ -212,14 +212,26 @@ impl Default for SecurityHeaders {
 }
 
 /// How callers prove who they are.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Auth {
     /// `bearer`: a key with every call. `none`: everybody, on loopback in development only. Env `AUTH_MODE`.
     pub(super) mode: Mode,
+    /// What stands in front of managed keys: 2 to 16 small letters, digits and `_`, with `_` at the end. Keys that were
+    /// made with another one work on. Env `API_KEY_PREFIX`.
+    pub(super) key_prefix: String,
+    /// Characters of a new managed key's secret. Env `API_KEY_LENGTH`.
+    #[schemars(range(min = 22, max = 128))]
+    pub(super) key_length: u32,
     /// The keys; those of `--api-key-file` and of the environment (`MCP_API_KEYS`, `API_KEY`, `AUTH_TOKEN`,
     /// `MCP_API_KEY_HASH`) come on top.
     pub(super) keys: Vec<Key>,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { mode: Mode::default(), key_prefix: "mcp_".to_owned(), key_length: 32, keys: Vec::new() }
+    }
 }
 
 /// How callers prove who they are.

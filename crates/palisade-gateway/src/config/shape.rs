@@ -168,7 +168,7 @@ fn judge_number(number: Option<i64>, schema: &Schema) -> Result<i64, (String, St
 }
 
 /// The known name that is most like this one, if any is like it at all.
-pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     let likeness = |other: &&str| strsim::jaro_winkler(name, other);
     let best = known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
     (likeness(&best) > 0.8 || best.contains(name) && name.len() > 2).then_some(best)

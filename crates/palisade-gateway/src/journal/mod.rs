@@ -24,6 +24,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use palisade_guard::audit::change::Change;
 use palisade_guard::audit::record::Record;
 use palisade_guard::clock::Moment;
 use tokio::sync::Notify;
@@ -208,6 +209,20 @@ impl Journal {
             state.append(mark, |out| record.write_closing(now, out));
         }
         self.shared.work.notify_one();
+    }
+
+    /// Writes down what somebody changed, and waits until it is written.
+    pub async fn change(&self, change: &Change<'_>, now: Moment) -> Result<(), JournalDown> {
+        let wanted = {
+            let mut state = self.shared.lock();
+            if state.down || state.buffered() > BUFFERED {
+                return Err(JournalDown);
+            }
+            state.append(Mark::Stands, |out| change.write(now, out));
+            Wanted { ticket: state.appended, failures: state.failures, synced: self.shared.strict }
+        };
+        self.shared.work.notify_one();
+        Written { shared: &self.shared, wanted }.await
     }
 
     /// Waits until all that was handed over is written and synced, or cannot be.

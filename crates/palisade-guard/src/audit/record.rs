@@ -73,6 +73,8 @@ pub enum Class {
     SecurityEvents,
     /// Somebody could not authenticate: 365 days.
     AuthEvents,
+    /// Somebody changed what the gateway rests on: 2555 days.
+    ConfigChanges,
 }
 
 impl Class {
@@ -83,6 +85,7 @@ impl Class {
             Self::DataAccess => "data_access",
             Self::SecurityEvents => "security_events",
             Self::AuthEvents => "auth_events",
+            Self::ConfigChanges => "config_changes",
         }
     }
 }

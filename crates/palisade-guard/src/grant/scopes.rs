@@ -198,6 +198,12 @@ impl Scopes {
         self.0.iter().any(|scope| scope.covers(server, deed))
     }
 
+    /// Whether the holder could do something in the administration that `other`'s holder cannot.
+    pub fn administer_beyond(&self, other: &Self) -> bool {
+        let all = PARTS.iter().flat_map(|part| ["read", "write"].map(|action| (*part, action)));
+        all.into_iter().any(|(part, action)| self.administer(part, action) && !other.administer(part, action))
+    }
+
     /// Whether the holder may read or write this part of the administration.
     pub fn administer(&self, part: &str, action: &str) -> bool {
         self.0

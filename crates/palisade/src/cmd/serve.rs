@@ -52,7 +52,8 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let key = config.auth.wants_a_key().then(make_key);
+    let at_a_desk = config.environment == Environment::Development;
+    let key = (config.auth.wants_a_key() && at_a_desk).then(make_key);
     if let Some(key) = &key {
         let key = key_of(key);
         if let Some(source) = &mut source {

@@ -24,6 +24,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod long_streams;
+mod managed_keys;
 mod many_servers;
 mod pages;
 mod production;

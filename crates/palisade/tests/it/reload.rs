@@ -115,7 +115,7 @@ pub(crate) fn rest(stream: &mut TcpStream) -> (String, Instant) {
 }
 
 /// Whether a stream is still open: nothing but keep-alives comes.
-fn is_open(stream: &mut TcpStream) -> bool {
+pub(crate) fn is_open(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut chunk = [0; 4096];
     loop {

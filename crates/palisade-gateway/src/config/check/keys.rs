@@ -24,11 +24,12 @@ use crate::config::secret::{Reference, Secret};
 use crate::config::seen::Seen;
 
 /// What to do without a key.
-pub(in crate::config) const CURE: &str = "add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS";
+pub(crate) const CURE: &str =
+    "make one with `palisade keys create`, add [[auth.keys]], start with --api-key-file FILE, or set MCP_API_KEYS";
 pub(super) const NAME_CURE: &str = "write 1 to 63 of a-z, 0-9, \"_\" and \"-\", beginning with a letter or digit";
 
 /// Whether this can name a server or a key's holder.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))
@@ -242,7 +243,7 @@ pub(super) fn from_file(at: &str, path: &Path, check: &mut Check<'_>) -> Option<
 }
 
 /// What was judged is what is read: the file is opened once.
-fn private_file(path: &Path) -> Result<Secret, (String, String)> {
+pub(crate) fn private_file(path: &Path) -> Result<Secret, (String, String)> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         (format!("{shown} cannot be read ({error})"), "name a file of text that can be read".to_owned())

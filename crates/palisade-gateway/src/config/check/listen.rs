@@ -62,7 +62,8 @@ fn networks(setting: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet
 }
 
 /// Reads `10.0.0.0/8` or one address. Set bits behind the prefix are a slip: one of the two is not what was meant.
-fn network(text: &str) -> Result<IpNet, String> {
+/// The network that is written so; the error says how it could be written.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address));
     }

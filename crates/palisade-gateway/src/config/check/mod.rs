@@ -5,8 +5,8 @@
 
 mod grant;
 pub(super) mod keys;
-mod listen;
-mod quantity;
+pub(super) mod listen;
+pub(super) mod quantity;
 mod server;
 mod store;
 mod strength;
@@ -15,13 +15,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checked::{Aggregate, Audit, Auth, AuthMode, Config, Log, MessageLimits, StaticKey, Timeouts};
+use super::checked::{
+    Aggregate, Audit, Auth, AuthMode, Config, KeyForm, Log, MessageLimits, StaticKey, StorePlace, Timeouts,
+};
 use super::env::Vars;
 use super::fault::{Faults, Place};
 use super::flags::Flags;
 use super::merge::Layered;
 use super::raw;
 use super::seen::Seen;
+use palisade_guard::authenticate::key_text::is_prefix;
 use palisade_guard::limit;
 use quantity::{MIB, SECOND};
 
@@ -70,7 +73,10 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let names: Vec<Arc<str>> = raw.servers.keys().map(|name| Arc::from(name.as_str())).collect();
     let keys = keys::all(&raw.auth, &names, check);
     let loopback = listen.address.ip().is_loopback();
-    let auth = auth(&raw.auth, keys, loopback, check);
+    let audit = audit(&raw.audit, check);
+    let store = store::store(&raw.store, &audit, check);
+    let may_be_without = loopback || check.strict || store.place != StorePlace::Memory || check.flags.tends_keys;
+    let auth = auth(&raw.auth, keys, may_be_without, check);
     if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
         notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
@@ -85,7 +91,6 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         notes.push("--api-key shows the key to every process on this machine: use --api-key-file".to_owned());
     }
     let servers = server::all(&raw.servers, check);
-    let audit = audit(&raw.audit, check);
     Config {
         environment: raw.environment,
         monitoring: raw.monitoring,
@@ -103,22 +108,26 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
             timeout: check.duration("aggregate.timeout", &raw.aggregate.timeout, 3600 * SECOND),
             max_sessions: count(raw.aggregate.max_sessions),
         },
-        store: store::store(&raw.store, &audit, check),
+        store,
         audit,
         notes,
     }
 }
 
-fn auth(raw: &raw::Auth, keys: Vec<StaticKey>, loopback: bool, check: &mut Check<'_>) -> Auth {
+fn auth(raw: &raw::Auth, keys: Vec<StaticKey>, may_be_without: bool, check: &mut Check<'_>) -> Auth {
     let mode = match raw.mode {
         raw::Mode::None => AuthMode::None,
         raw::Mode::Bearer => AuthMode::Keys,
     };
-    // On loopback in development one is made and shown; production has a rule of its own.
-    if mode == AuthMode::Keys && keys.is_empty() && !loopback && !check.strict {
+    // On loopback in development one is made and shown; production has a rule of its own; a store may hold some.
+    if mode == AuthMode::Keys && keys.is_empty() && !may_be_without {
         check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);
     }
-    Auth { mode, keys }
+    if !is_prefix(&raw.key_prefix) {
+        let cure = "write 2 to 16 of a-z, 0-9 and \"_\", with \"_\" at the end, like \"mcp_\"";
+        check.fault("auth.key_prefix", format!("{:?} cannot stand in front of keys", raw.key_prefix), cure);
+    }
+    Auth { mode, keys, form: KeyForm { prefix: raw.key_prefix.clone(), length: count(raw.key_length) } }
 }
 
 /// Mode `none` trusts everybody who reaches the socket, so nobody but this machine may.

@@ -63,6 +63,11 @@ impl Check<'_> {
     }
 }
 
+/// The time that is written so.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    read(text, &DURATIONS).map(Duration::from_millis)
+}
+
 fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let cut = text.find(|letter: char| !letter.is_ascii_digit())?;
     let (number, unit) = text.split_at(cut);

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use palisade_guard::authenticate::Keys as Table;
 
-use super::serve::make_key;
-use crate::cli::{KeyFormat, Keys};
+use crate::cli::KeyFormat;
+use crate::cmd::serve::make_key;
 use crate::say;
 
 /// Does it.
-pub(crate) fn keys(command: &Keys) -> ExitCode {
-    let Keys::Generate { format } = command;
+pub(super) fn generate(format: KeyFormat) -> ExitCode {
     let key = make_key();
     let hash = Table::digest(key.as_bytes()).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     match format {

@@ -1,0 +1,339 @@
+//! Managed keys: made, shown, rotated and withdrawn while gateways run. The command and REST call the same operations.
+//!
+//! 1. A key's text is returned once, to whoever made it. What is kept is a digest under the [`pepper`].
+//! 2. What an operation acknowledges is on the disk, together with a record of who did it ([`changes`]).
+//! 3. Every gateway that shares the store sees a change within a second, the one that made it at once ([`live`]).
+//! 4. Nobody can give a key more of the administration than they have.
+//!
+//! [`changes`]: crate::store::changes
+
+mod live;
+mod pepper;
+mod view;
+mod wanted;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_guard::authenticate::key_text::{self, PublicId};
+use palisade_guard::authenticate::managed_key::{Found, ManagedKey, ManagedKeys, Table, Usage};
+use palisade_guard::grant::Scopes;
+use serde_json::json;
+
+use crate::config::{KeyForm, Secret, duration};
+use crate::journal::Durability;
+use crate::random;
+use crate::store::changes::{self, Change};
+use crate::store::keys::{self, Row};
+use crate::store::{self, Store};
+use crate::time;
+pub(crate) use live::Live;
+pub use view::{Issued, State, Used, Verified, View};
+pub use wanted::{Permits, Wanted, Wrong};
+
+/// Keys in one store, revoked ones included.
+const MOST: i64 = 100_000;
+/// How long the secret before works on after a rotation, where nobody says.
+pub const GRACE: &str = "24h";
+/// The longest that it may.
+const LONGEST_GRACE: Duration = Duration::from_hours(24 * 90);
+
+/// The managed keys of a store.
+#[derive(Debug)]
+pub struct Book {
+    store: Store,
+    managed: Arc<ManagedKeys>,
+    form: KeyForm,
+}
+
+/// Who wants something, and what they may do themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// As it stands in records: a principal, or the user of a command.
+    pub who: &'a str,
+    /// What they hold; `None` for whoever can write the store anyway.
+    pub holds: Option<&'a Scopes>,
+}
+
+/// Why an operation was not done.
+#[derive(Debug)]
+pub enum Error {
+    /// These fields cannot be as they are.
+    Wrong(Vec<Wrong>),
+    /// No key has this id.
+    Unknown,
+    /// This name means another key that works.
+    Taken(String),
+    /// It does not work any more, and cannot be made to.
+    Over(State),
+    /// The key would have more of the administration than who asks.
+    Beyond,
+    /// There are as many keys as there may be.
+    Full,
+    /// The pepper's file cannot be used: which, why, and what to do.
+    Pepper(PathBuf, String, String),
+    /// The store's keys were made with another pepper.
+    OtherPepper,
+    /// What was typed is no text.
+    Unreadable,
+    /// The store.
+    Store(store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(wrong) => {
+                let each = wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.problem));
+                f.write_str(&each.collect::<Vec<_>>().join("; "))
+            }
+            Self::Unknown => f.write_str("no key has this id"),
+            Self::Taken(name) => write!(f, "there is a key called {name}: revoke it, or choose another name"),
+            Self::Over(state) => write!(f, "this key is {}: make another one", state.word()),
+            Self::Beyond => f.write_str("nobody can give a key more of the administration than they have"),
+            Self::Full => write!(f, "there are {MOST} keys, and that is the most"),
+            Self::Pepper(path, problem, cure) => {
+                let path = path.display().to_string();
+                let parts = [path.as_str(), " ", problem, if cure.is_empty() { "" } else { "; " }, cure];
+                f.write_str(parts.concat().trim_start())
+            }
+            Self::OtherPepper => f.write_str(
+                "is not the pepper that the keys in this store were made with; put the right one back, or name a new store",
+            ),
+            Self::Unreadable => f.write_str("standard input holds no text"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    /// The setting to look at when the book cannot be opened.
+    pub const fn setting(&self) -> &'static str {
+        if matches!(self, Self::Store(_)) { "store.url" } else { "store.pepper" }
+    }
+}
+
+impl Book {
+    /// Opens the book of a store. No key is known before it is asked.
+    pub async fn open(store: Store, pepper: Option<&Secret>, form: KeyForm) -> Result<Self, Error> {
+        let pepper = pepper::of(&store, pepper).await?;
+        let managed = Arc::new(ManagedKeys::new(pepper.reveal().as_bytes()));
+        Ok(Self { store, managed, form })
+    }
+
+    /// Makes a key.
+    pub async fn create(&self, wanted: &Wanted, servers: &[Arc<str>], by: Asker<'_>) -> Result<Issued, Error> {
+        let lifetime = wanted.check(servers).map_err(Error::Wrong)?;
+        let permits = wanted.permits();
+        within(by, &permits)?;
+        let now = now();
+        let mut writing = self.store.write(Durability::Strict).await?;
+        if keys::count(&mut writing).await? >= MOST {
+            return Err(Error::Full);
+        }
+        if keys::is_taken(&mut writing, &wanted.name).await? {
+            return Err(Error::Taken(wanted.name.clone()));
+        }
+        let id = fresh(key_text::id_from);
+        let (key, digest) = self.secret(id);
+        let row = Row {
+            id: id.as_str().to_owned(),
+            name: wanted.name.clone(),
+            owner: wanted.owner.clone(),
+            permits: json!(permits).to_string(),
+            created: now,
+            created_by: by.who.to_owned(),
+            expires: lifetime.map(|lifetime| later(now, lifetime)),
+            revoked: None,
+            digest,
+            rotated: None,
+            old_digest: None,
+            old_until: None,
+            uses: 0,
+            last_used: None,
+        };
+        keys::insert(&mut writing, &row).await?;
+        let about = View::of(row, now);
+        changes::add(&mut writing, &change("key.create", &about.id, by, None, Some(&about))).await?;
+        writing.commit().await.map_err(store::Error::from)?;
+        Ok(Issued { key, about })
+    }
+
+    /// Every key, the newest first.
+    pub async fn list(&self) -> Result<Vec<View>, Error> {
+        let now = now();
+        Ok(keys::all(&self.store).await?.into_iter().map(|row| View::of(row, now)).collect())
+    }
+
+    /// One key.
+    pub async fn show(&self, id: &str) -> Result<View, Error> {
+        let row = keys::one(self.store.read(), id).await?.ok_or(Error::Unknown)?;
+        Ok(View::of(row, now()))
+    }
+
+    /// How a key was used.
+    pub async fn usage(&self, id: &str) -> Result<Used, Error> {
+        self.show(id).await.map(View::used)
+    }
+
+    /// Gives a key another secret. The one before works on for `grace`; the one before that ends now. With `expires`
+    /// the key ends so long from now, else when it would have.
+    pub async fn rotate(
+        &self,
+        id: &str,
+        grace: Duration,
+        expires: Option<&str>,
+        by: Asker<'_>,
+    ) -> Result<Issued, Error> {
+        let wrong = |problem| Error::Wrong(vec![Wrong { field: "expires", problem }]);
+        let expires = expires.map(wanted::lifetime).transpose().map_err(wrong)?;
+        let now = now();
+        let mut writing = self.store.write(Durability::Strict).await?;
+        let mut row = keys::one(&mut *writing, id).await?.ok_or(Error::Unknown)?;
+        let before = View::of(row.clone(), now);
+        // Who gets the new secret gets what it may do.
+        within(by, &before.permits)?;
+        if before.state != State::Active {
+            return Err(Error::Over(before.state));
+        }
+        let (key, digest) = self.secret(PublicId::read(id.as_bytes()).ok_or(Error::Unknown)?);
+        row.old_digest = (!grace.is_zero()).then(|| std::mem::take(&mut row.digest));
+        row.old_until = (!grace.is_zero()).then(|| later(now, grace));
+        row.digest = digest;
+        row.rotated = Some(now);
+        row.expires = expires.map(|lifetime| later(now, lifetime)).or(row.expires);
+        keys::rotate(&mut writing, &row).await?;
+        let about = View::of(row, now);
+        changes::add(&mut writing, &change("key.rotate", id, by, Some(&before), Some(&about))).await?;
+        writing.commit().await.map_err(store::Error::from)?;
+        Ok(Issued { key, about })
+    }
+
+    /// Withdraws a key for good. One that was withdrawn before stays as it is.
+    pub async fn revoke(&self, id: &str, by: Asker<'_>) -> Result<View, Error> {
+        let now = now();
+        let mut writing = self.store.write(Durability::Strict).await?;
+        let row = keys::one(&mut *writing, id).await?.ok_or(Error::Unknown)?;
+        let before = View::of(row.clone(), now);
+        if before.state == State::Revoked {
+            return Ok(before);
+        }
+        keys::revoke(&mut writing, id, now).await?;
+        let after = View::of(Row { revoked: Some(now), old_until: None, ..row }, now);
+        changes::add(&mut writing, &change("key.revoke", id, by, Some(&before), Some(&after))).await?;
+        writing.commit().await.map_err(store::Error::from)?;
+        Ok(after)
+    }
+
+    /// Whose key this text is, and whether it works.
+    pub async fn verify(&self, text: &str) -> Result<Verified, Error> {
+        self.load().await?;
+        let (id, why) = match self.managed.judge(text.as_bytes(), time::now().unix_ms) {
+            Found::NotMine => return Ok(Verified::default()),
+            Found::Works(_, id, _) => (id, None),
+            Found::Expired(id) => (id, Some("it has expired")),
+            Found::Unknown(id, why) => (id, Some(why)),
+        };
+        let key = if why.is_none() { Some(self.show(id.as_str()).await?) } else { None };
+        Ok(Verified { id: Some(id.as_str().to_owned()), works: key.is_some(), why, key })
+    }
+
+    /// Whether any key works now.
+    pub(crate) async fn is_empty(&self) -> Result<bool, Error> {
+        let now = now();
+        let (_, rows) = keys::live(&self.store).await?;
+        Ok(!rows.iter().any(|row| row.expires.is_none_or(|end| end > now)))
+    }
+
+    /// Puts the table of the store in force, and says of which version it is.
+    async fn load(&self) -> Result<u64, Error> {
+        let (version, rows) = keys::live(&self.store).await?;
+        let before = self.managed.table();
+        let keys = rows.into_iter().filter_map(|row| entry(row, &before));
+        self.managed.replace(keys.collect());
+        Ok(version)
+    }
+
+    /// A new secret for a key, and what is kept of it.
+    fn secret(&self, id: PublicId) -> (String, Vec<u8>) {
+        let secret = fresh(|random| key_text::secret_from(random, self.form.length));
+        let key = key_text::write(&self.form.prefix, id, &secret);
+        let digest = self.managed.digest(key.as_bytes()).to_vec();
+        (key, digest)
+    }
+}
+
+/// What is made of random bytes: with so many, one attempt is as good as always enough.
+fn fresh<T>(make: impl Fn(&[u8]) -> Option<T>) -> T {
+    loop {
+        if let Some(made) = make(&random::bytes::<256>()) {
+            return made;
+        }
+    }
+}
+
+/// An entry of the table, with the counts of the table before.
+fn entry(row: Row, before: &Table) -> Option<(PublicId, Arc<ManagedKey>)> {
+    let id = PublicId::read(row.id.as_bytes())?;
+    let permits: Option<Permits> = serde_json::from_str(&row.permits).ok();
+    let (Some(grant), Ok(digest)) = (permits.and_then(|permits| permits.grant()), row.digest.try_into()) else {
+        tracing::error!(key = row.id, "a managed key was written by a newer version and does not work here");
+        return None;
+    };
+    let unsigned = |time: i64| u64::try_from(time).unwrap_or_default();
+    let older = row.old_digest.and_then(|digest| digest.try_into().ok()).zip(row.old_until.map(unsigned));
+    let usage = before.get(&id).map_or_else(|| Arc::new(Usage::default()), |key| Arc::clone(&key.usage));
+    let principal = Arc::from(format!("managed:{}", row.id));
+    let grant = Arc::new(grant);
+    Some((id, Arc::new(ManagedKey { principal, grant, digest, older, expires_ms: row.expires.map(unsigned), usage })))
+}
+
+/// Nobody can give more of the administration than they have.
+fn within(by: Asker<'_>, permits: &Permits) -> Result<(), Error> {
+    let Some(holds) = by.holds else { return Ok(()) };
+    match permits.scopes() {
+        Ok(Some(scopes)) if scopes.administer_beyond(holds) => Err(Error::Beyond),
+        _ => Ok(()),
+    }
+}
+
+fn change(what: &str, id: &str, by: Asker<'_>, before: Option<&View>, after: Option<&View>) -> Change {
+    let written = |view: Option<&View>| view.map(|view| json!(view).to_string());
+    let target = format!("managed:{id}");
+    Change {
+        at: now(),
+        who: by.who.to_owned(),
+        what: what.to_owned(),
+        target,
+        before: written(before),
+        after: written(after),
+    }
+}
+
+/// How long the secret before is to work on; nothing at all ends it now.
+pub fn grace(text: &str) -> Result<Duration, Error> {
+    let read = duration(text).filter(|time| *time <= LONGEST_GRACE);
+    read.ok_or_else(|| {
+        let problem = format!("{text:?} is not from 0s to 90d: write a number and s, m, h or d, like \"24h\"");
+        Error::Wrong(vec![Wrong { field: "grace", problem }])
+    })
+}
+
+/// Milliseconds since 1970, as the store has them.
+fn now() -> i64 {
+    i64::try_from(time::now().unix_ms).unwrap_or(i64::MAX)
+}
+
+fn later(now: i64, lifetime: Duration) -> i64 {
+    now.saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
+}

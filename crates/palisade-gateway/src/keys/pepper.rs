@@ -1,0 +1,91 @@
+//! The pepper: the secret under which the store keeps its keys. Without it a copy of the store is worth nothing, neither
+//! to find a key in it nor to put one into it.
+//!
+//! 1. It is configured (`store.pepper`), or stands in a file of its own beside the store, which is made with the store.
+//! 2. The store remembers a mark of it. Another pepper than the one its keys were made with is a fault: a new one in
+//!    silence would lock everybody out, and nobody would know why.
+//! 3. It is made under the store's own lock: of two processes that start at once, one makes it and both use it.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hmac;
+
+use super::Error;
+use crate::config::{Secret, private_file};
+use crate::journal::{Durability, private};
+use crate::random;
+use crate::store::{Store, facts};
+
+const MARK: &str = "keys.pepper";
+
+/// The pepper of this store.
+pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Secret, Error> {
+    let mut writing = store.write(Durability::Strict).await?;
+    let known = facts::get(&mut *writing, MARK).await?;
+    let pepper = match (configured, store.file()) {
+        (Some(pepper), _) => pepper.clone(),
+        (None, Some(file)) => beside(file, known.is_some())?,
+        (None, None) => Secret::new(random::new_key()),
+    };
+    let mark = mark(&pepper);
+    match known {
+        Some(known) if known == mark => {}
+        Some(_) => return Err(Error::OtherPepper),
+        None => {
+            facts::set(&mut *writing, MARK, &mark).await?;
+            writing.commit().await.map_err(crate::store::Error::from)?;
+        }
+    }
+    Ok(pepper)
+}
+
+/// Enough to tell two peppers apart, and of no use to find one.
+fn mark(pepper: &Secret) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, pepper.reveal().as_bytes());
+    let mark = hmac::sign(&key, b"palisade pepper mark 1");
+    format!("{:016x}", mark.as_ref().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+}
+
+/// The file beside the store, made if no key depends on it yet.
+fn beside(store: &Path, is_known: bool) -> Result<Secret, Error> {
+    let path = store.with_extension("pepper");
+    let failed =
+        |error: std::io::Error| Error::Pepper(path.clone(), format!("cannot be made ({error})"), String::new());
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound && is_known => {
+            let cure = "put it back from its backup, or set store.pepper; without it no key in this store works";
+            return Err(Error::Pepper(path, "is missing".to_owned(), cure.to_owned()));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => make(&path, store).map_err(failed)?,
+        _ => {}
+    }
+    let text = private_file(&path).map_err(|(problem, cure)| Error::Pepper(PathBuf::new(), problem, cure))?;
+    let pepper = Secret::new(text.reveal().trim().to_owned());
+    if pepper.reveal().len() < 32 {
+        let cure = "put it back from its backup";
+        return Err(Error::Pepper(path, "holds less than a pepper".to_owned(), cure.to_owned()));
+    }
+    Ok(pepper)
+}
+
+/// Whole or not at all, and for nobody but the store's owner.
+fn make(path: &Path, store: &Path) -> std::io::Result<()> {
+    let draft = path.with_extension("pepper.new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = private().write(true).create_new(true).open(&draft)?;
+    writeln!(file, "{}", random::new_key())?;
+    file.sync_all()?;
+    let owner = store.metadata()?;
+    if file.metadata()?.uid() != owner.uid() {
+        chown(&draft, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    fs::rename(&draft, path)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
