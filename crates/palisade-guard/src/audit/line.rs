@@ -20,6 +20,16 @@ impl<'o> Line<'o> {
         Self { out }
     }
 
+    /// Bytes so far, of this line and of what stands before it.
+    pub(super) fn length(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Fields that were written before.
+    pub(super) fn fields(&mut self, written: &[u8]) {
+        self.out.extend_from_slice(written);
+    }
+
     fn name(&mut self, name: &str) {
         self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(name.as_bytes());

@@ -158,6 +158,8 @@ pub struct Record {
     callers_correlation: Option<Box<str>>,
     decision: Option<Decision>,
     elements: Vec<Element>,
+    /// What the line before the deed says of the call: the closing line says the same, and need not find it again.
+    call: Option<Box<[u8]>>,
 }
 
 const PATH: usize = 256;
@@ -195,6 +197,7 @@ impl Record {
             callers_correlation: None,
             decision: None,
             elements: Vec::new(),
+            call: None,
         }
     }
 
@@ -273,10 +276,12 @@ impl Record {
     }
 
     /// The fields of the line that is written before the deed.
-    pub fn write_intent(&self, now: Moment, out: &mut Vec<u8>) {
+    pub fn write_intent(&mut self, now: Moment, out: &mut Vec<u8>) {
         let mut line = Line::open(out, "intent");
         line.time(now).word("correlation", self.correlation.as_str());
+        let before = line.length();
         self.write_call(&mut line);
+        self.call = out.get(before..).map(Box::from);
     }
 
     /// The fields of the line that closes the arrival.
@@ -285,7 +290,10 @@ impl Record {
         line.time(now).word("correlation", self.correlation.as_str());
         line.word("class", self.class().word());
         line.text("http", self.http.as_str()).text("path", bounded(self.path.path(), PATH));
-        self.write_call(&mut line);
+        match &self.call {
+            Some(call) => line.fields(call),
+            None => self.write_call(&mut line),
+        }
         line.maybe("callers_correlation", self.callers_correlation.as_deref());
         line.word("decision", if self.decision.is_some() { "refused" } else { "allowed" });
         if let Some(decision) = &self.decision {

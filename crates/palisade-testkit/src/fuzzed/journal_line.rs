@@ -17,7 +17,7 @@ static LINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let (mut chain, mut out) = (Chain::GENESIS, Vec::new());
     chain.begin_segment(1, "n1", [], NOW, &mut out);
     for number in 0..3 {
-        let record = Record::new(CorrelationId::new(1, number), NOW);
+        let mut record = Record::new(CorrelationId::new(1, number), NOW);
         chain.seal(&mut out, |out| record.write_intent(NOW, out));
         chain.seal(&mut out, |out| record.write_closing(NOW, out));
     }

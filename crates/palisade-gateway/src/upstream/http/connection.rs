@@ -4,12 +4,12 @@
 //!    cross from task to task. A stream outlives its call and gets a task ([`Connection::detach`]).
 //! 2. Nobody polls an idle connection. That the upstream closed it shows when the next request is sent, before a byte of
 //!    it left; [`Connection::is_open`] looks without sending.
-//! 3. What waits on the connection goes on when the connection does, so both are polled in turn, first with no waker: a
-//!    task that is at work need not be woken by its own progress. Last with the task's own, or nothing would wake it.
+//! 3. What waits on the connection goes on when the connection does, so both are polled in turn as long as one wakes the
+//!    other, and not at all where the task was woken for something else ([`Bell`]).
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use super::prelude::{Metered, Prelude};
 use crate::descriptors::Taken;
 
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once the connection has ended.
     driver: Option<Driver>,
+    /// Rings when there is something to do on it.
+    bell: Arc<Bell>,
     /// Counted while it lives.
     descriptor: Taken,
     /// When the last request was sent.
@@ -49,7 +52,8 @@ impl Connection {
         let prelude = Arc::<Prelude>::default();
         let io = TokioIo::new(Metered { io, prelude: Arc::clone(&prelude) });
         let (sender, driver) = http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await?;
-        Ok(Self { sender, driver: Some(Box::pin(driver)), descriptor, asked: Instant::now(), prelude })
+        let (bell, asked) = (Bell::new(), Instant::now());
+        Ok(Self { sender, driver: Some(Box::pin(driver)), bell, descriptor, asked, prelude })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -60,8 +64,7 @@ impl Connection {
         self.asked = Instant::now();
         self.prelude.begin();
         let answer = self.sender.try_send_request(request);
-        // There is nothing to read before it was sent.
-        let answer = drive(&mut self.driver, answer, false).await;
+        let answer = drive(&mut self.driver, &self.bell, answer).await;
         self.prelude.end();
         answer
     }
@@ -73,7 +76,7 @@ impl Connection {
 
     /// Reads with `reading`, which takes the body of an answer that came on this connection.
     pub(crate) async fn read<T>(&mut self, reading: impl Future<Output = T>) -> T {
-        drive(&mut self.driver, reading, true).await
+        drive(&mut self.driver, &self.bell, reading).await
     }
 
     /// Whether it seems that another request can be sent.
@@ -99,24 +102,20 @@ impl Connection {
     }
 }
 
-/// Polls `work` and the connection in turn; `begun` says that something may be there already.
-async fn drive<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>, begun: bool) -> T {
-    let (mut work, mut begun) = (pin!(work), begun);
-    let in_turn = std::future::poll_fn(move |context| {
-        let nobody = &mut Context::from_waker(Waker::noop());
-        if std::mem::replace(&mut begun, true) {
-            // A body must be asked for before the connection gives it; most have come with their heads.
-            for _ in 0..2 {
-                if let Poll::Ready(done) = work.as_mut().poll(nobody) {
-                    return Poll::Ready(done);
-                }
-                step(driver, nobody);
+/// Polls `work` and the connection in turn, as long as one wakes the other.
+async fn drive<T>(driver: &mut Option<Driver>, bell: &Arc<Bell>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    bell.ring();
+    std::future::poll_fn(move |context| {
+        bell.answer(context, |context| {
+            let done = work.as_mut().poll(context);
+            if done.is_pending() {
+                step(driver, context);
             }
-        }
-        step(driver, context);
-        work.as_mut().poll(context)
-    });
-    in_turn.await
+            done
+        })
+    })
+    .await
 }
 
 fn step(driver: &mut Option<Driver>, context: &mut Context<'_>) {

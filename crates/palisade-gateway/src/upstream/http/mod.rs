@@ -6,6 +6,7 @@
 //! 3. An upstream's status is passed on only where the protocol gives it a meaning for the caller. What it says about
 //!    *our* credentials, redirects or its own trouble is ours to log and the caller's `MCP-003`.
 
+mod bell;
 mod connection;
 mod events;
 mod forgotten;

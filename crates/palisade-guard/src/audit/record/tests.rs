@@ -79,3 +79,20 @@ fn long_texts_are_cut() {
     assert_eq!(line["path"].as_str().unwrap().len(), 256);
     assert_eq!(line["callers_correlation"].as_str().unwrap().len(), 128);
 }
+
+/// G1: the line before the deed and the closing line say the same of the call.
+#[test]
+fn both_lines_say_the_same_of_a_call() {
+    let mut record = Record::new(CorrelationId::new(1, 2), NOW);
+    record.set_method("tools/call");
+    (record.name, record.client) = (Some("e\"cho".into()), Some("192.0.2.7".parse().unwrap()));
+    let anew = closing(&record);
+    let mut intent = b"{".to_vec();
+    record.write_intent(NOW, &mut intent);
+    intent.push(b'}');
+    let intent: serde_json::Value = serde_json::from_slice(&intent).unwrap();
+    assert_eq!(closing(&record), anew);
+    for fact in ["client", "method", "name"] {
+        assert_eq!(intent[fact], anew[fact], "{fact}");
+    }
+}
