@@ -1,16 +1,64 @@
 //! Who is calling, as far as the world must be asked: the side of `authenticate` that touches it.
 
 use http::request;
-use palisade_guard::authenticate::{self, Presented, Principal, Verdict};
+use palisade_guard::authenticate::token::{Need, Tokens};
+use palisade_guard::authenticate::{self, Config, Presented, Principal, Verdict};
 use palisade_guard::clock::Moment;
-use palisade_guard::refusal::Refusal;
+use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::token::{Compact, Fault};
 
 use crate::snapshot::Snapshot;
 
+/// What a request shows of its caller.
+pub(crate) const fn presented(head: &request::Parts, secure: bool, now: Moment) -> Presented<'_> {
+    Presented { method: &head.method, uri: &head.uri, headers: &head.headers, secure, now }
+}
+
 /// The verified caller of a request.
-pub(crate) fn verified(gate: &Snapshot, head: &request::Parts, now: Moment) -> Result<Principal, Refusal> {
-    let presented = Presented { method: &head.method, uri: &head.uri, headers: &head.headers, now };
+pub(crate) async fn verified(gate: &Snapshot, presented: Presented<'_>) -> Result<Principal, Refusal> {
     match authenticate::caller(&gate.authenticate, &presented)? {
         Verdict::Accept(principal) => Ok(principal),
+        Verdict::Unsettled(need) => Box::pin(settled(gate, presented, need)).await,
+    }
+}
+
+/// Fetches what was missing, and judges once more: what is still missing then is not there.
+async fn settled(gate: &Snapshot, presented: Presented<'_>, need: Need) -> Result<Principal, Refusal> {
+    let refused =
+        |cause: Fault| Refusal::new(Reason::Unauthenticated).challenge(authenticate::CHALLENGE_INVALID).because(cause);
+    let token = authenticate::bearer(presented.headers)?.unwrap_or_default();
+    match need {
+        Need::Keys(issuer) => {
+            let Some(remote) = gate.issuers.get(&issuer.url) else { return Err(refused(Fault::UnknownKey)) };
+            let compact = Compact::read(token).map_err(refused)?;
+            remote.learn(compact.kid()).await;
+            match authenticate::caller(&gate.authenticate, &presented)? {
+                Verdict::Accept(principal) => Ok(principal),
+                Verdict::Unsettled(_) => Err(refused(Fault::UnknownKey)),
+            }
+        }
+        Need::Introspection(issuer) => {
+            let (Some(tokens), Some(remote)) = (tokens(gate), gate.issuers.get(&issuer.url)) else {
+                return Err(refused(Fault::Issuer));
+            };
+            let said = remote.ask(token).await?;
+            tokens.introspected(&issuer, token, &said, &presented)
+        }
+    }
+}
+
+/// What judges tokens, where any are taken.
+pub(crate) fn tokens(gate: &Snapshot) -> Option<&Tokens> {
+    match &gate.authenticate {
+        Config::Credentials(methods) => methods.tokens.as_ref(),
+        Config::None => None,
+    }
+}
+
+/// A refusal whose challenge says where a client learns whom to ask for a token.
+pub(crate) fn complete(gate: &Snapshot, presented: &Presented<'_>, refusal: Refusal) -> Refusal {
+    match tokens(gate) {
+        Some(tokens) => tokens.complete(refusal, presented),
+        None => refusal,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use palisade_guard::authenticate::{self, Principal};
 use palisade_guard::authorize;
@@ -57,6 +58,13 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
     authorize::reach(caller, address, &now.name).map(drop)
 }
 
+/// Done when a caller's credential ends by itself; never for most.
+async fn expired(caller: &Principal) {
+    let Some(end) = caller.expires() else { return std::future::pending().await };
+    let left = end.saturating_mul(1000).saturating_sub(time::now().unix_ms);
+    tokio::time::sleep(Duration::from_millis(left)).await;
+}
+
 /// Done when a stream must end; with an error where it owes an answer.
 pub(crate) async fn ending(
     lasting: Arc<Lasting>,
@@ -66,8 +74,17 @@ pub(crate) async fn ending(
 ) -> Refusal {
     let withdrawn = async {
         let Some(grounds) = grounds else { return std::future::pending().await };
+        let expired = expired(&grounds.caller);
+        tokio::pin!(expired);
         loop {
-            if let Err(refusal) = grounds.hold(&*later.next().await) {
+            let gate = tokio::select! {
+                gate = later.next() => gate,
+                () = &mut expired => {
+                    let over = Refusal::new(Reason::Unauthenticated).says("the credential has expired: call again");
+                    return over.because("the end of the credential");
+                }
+            };
+            if let Err(refusal) = grounds.hold(&gate) {
                 return refusal;
             }
         }

@@ -6,9 +6,10 @@
 //! Skipping a stage does not compile: `authorize` takes the `Principal` that only `authenticate` makes, `validate` takes
 //! the `Permit` that only `authorize` makes, and `forward` takes the `Vetted` that only `validate` makes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response, request};
 use palisade_guard::audit::record::Outcome;
 use palisade_guard::authenticate::Principal;
 use palisade_guard::identify::client_address::{self, Client};
@@ -31,6 +32,7 @@ use crate::session::{self, Resumed};
 use crate::snapshot::Snapshot;
 use crate::transport::body::Body;
 use crate::transport::http::{Arrival, Content};
+use crate::transport::places::Place;
 use crate::upstream::catalog::Catalog;
 use crate::upstream::{Answered, Server};
 
@@ -50,6 +52,18 @@ pub(crate) async fn answer(current: &Current, arrival: Arrival) -> Response<Body
 
 async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> Result<Reply, Refusal> {
     let Arrival { head, body, peer, place } = arrival;
+    let outcome = judged(gate, passage, &head, body, peer, place).await;
+    outcome.map_err(|refusal| caller::complete(gate, &caller::presented(&head, passage.secure, passage.now), refusal))
+}
+
+async fn judged(
+    gate: &Arc<Snapshot>,
+    passage: &mut Passage,
+    head: &request::Parts,
+    body: Content,
+    peer: Option<SocketAddr>,
+    place: Option<Arc<Place>>,
+) -> Result<Reply, Refusal> {
     let headers = &head.headers;
     let route = route::find(gate, head.uri.path());
     passage.speak(head.uri.path(), headers);
@@ -59,26 +73,27 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
     if let (Route::Health, Some(peer)) = (&route, peer) {
         let socket = Subject::address(peer.ip());
         passage.fact("limit", gate.limits.arrive(&socket, passage.now.monotonic_ms))?;
-        return passage.fact("route", admin::health(gate, &head));
+        return passage.fact("route", admin::health(gate, head));
     }
     // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.
     let client = passage.fact("identify", client_address::client(&gate.identify, peer, headers))?;
     passage.identified(&client);
     let address = Subject::address(client.address());
     passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
-    passage.fact("edge", arrival::must_name_a_host(&head))?;
+    passage.fact("edge", arrival::must_name_a_host(head))?;
     passage.fact("edge", edge::host::judge(&gate.edge, &head.uri, headers))?;
     passage.origin = passage.fact("edge", edge::origin::judge(&gate.edge, headers))?;
     if let Some(origin) = passage.origin.as_ref().filter(|_| edge::cors::is_preflight(&head.method, headers)) {
         let preflight = edge::cors::preflight(origin, headers);
         return passage.fact("edge", preflight).map(Reply::Preflight);
     }
-    if let Some(page) = admin::front(gate, &route, &head) {
+    let presented = caller::presented(head, passage.secure, passage.now);
+    if let Some(page) = admin::front(gate, &route, head, &presented) {
         return passage.fact("route", page);
     }
 
     // The caller. The body is still on the wire: an unknown caller cannot make us read it.
-    let caller = match caller::verified(gate, &head, passage.now) {
+    let caller = match caller::verified(gate, presented).await {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
@@ -97,7 +112,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             Ok(admission) => Some(admission),
             Err(refusal) => {
                 // The refusal names the request it refuses, so that clients can match it.
-                Box::pin(arrival::learn_id(gate, passage, &head, body)).await;
+                Box::pin(arrival::learn_id(gate, passage, head, body)).await;
                 return passage.fact("limit", Err(refusal));
             }
         };
@@ -122,7 +137,7 @@ async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> R
             passage.grounds = Some(caller.grounds(passage.reached.take()));
             reply
         }
-        route => Box::pin(admin::private(gate, passage, route, (&head, body), &caller)).await,
+        route => Box::pin(admin::private(gate, passage, route, (head, body), &caller)).await,
     }
 }
 

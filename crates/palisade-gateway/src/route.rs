@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::keys;
+use crate::admin::{keys, metadata};
 use crate::snapshot::Snapshot;
 use crate::upstream::Server;
 
@@ -25,6 +25,8 @@ pub(crate) enum Route {
     Keys(keys::Path),
     /// `GET /mcp/marketplace`
     Marketplace,
+    /// `GET /.well-known/oauth-protected-resource…`, where tokens of others are taken.
+    Metadata,
     /// Nowhere. Told only to those who are authenticated.
     Unknown,
 }
@@ -37,6 +39,7 @@ pub(crate) fn find(gate: &Snapshot, path: &str) -> Route {
         "/api/tools" => Route::Tools,
         "/api/status" => Route::Status,
         "/mcp/marketplace" => Route::Marketplace,
+        _ if !gate.issuers.is_empty() && metadata::is_document(path) => Route::Metadata,
         "/mcp" => gate.only_server().map_or(Route::Aggregate, |server| Route::Mcp(Arc::clone(server))),
         _ if path.starts_with("/api/keys") => {
             let rest = path.strip_prefix("/api/keys").unwrap_or_default();

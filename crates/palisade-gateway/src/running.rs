@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, Origin, Source};
 use crate::current::Current;
+use crate::issuers;
 use crate::journal::{self, Journal};
 use crate::keys::{self, Book, Live};
 use crate::lasting::Lasting;
@@ -70,6 +71,8 @@ pub enum StartError {
     NoKey,
     /// A server's settings cannot be used: its name and why.
     Server(String, String),
+    /// The settings of issuers of tokens cannot be used.
+    Issuers(String),
     /// The cipher for handles is missing.
     NoCipher,
     /// Standard input and output cannot be used.
@@ -85,6 +88,7 @@ impl std::fmt::Display for StartError {
             Self::Keys(error) => write!(f, "{}: {error}", error.setting()),
             Self::NoKey => write!(f, "auth.keys: there is no key, and none in the store; {}", config::NO_KEY),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
+            Self::Issuers(error) => write!(f, "auth.issuers: {error}"),
             Self::Pipes(error) => write!(f, "standard input and output: {error}"),
             Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
         }
@@ -274,6 +278,7 @@ async fn sweep(current: Current, stop: CancellationToken) {
         let gate = current.snapshot();
         gate.lasting.limits.forget_idle(time::now().monotonic_ms);
         gate.lasting.joined.sweep(gate.timeouts.session);
+        gate.issuers.values().for_each(issuers::Remote::tend);
         for server in gate.servers.values() {
             match &server.upstream {
                 Upstream::Stdio(upstream) => upstream.sweep(),

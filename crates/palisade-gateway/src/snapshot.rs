@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use palisade_guard::authenticate::token::Tokens;
 use palisade_guard::authenticate::{self, Key, Keys, Methods, Principal};
 use palisade_guard::edge;
 use palisade_guard::identify;
@@ -11,10 +12,12 @@ use palisade_guard::limit::subject::Subject;
 use palisade_guard::limit::{Admission, Limits};
 use palisade_guard::message::{self, Bounds};
 use palisade_guard::refusal::Refusal;
+use palisade_guard::token::Cache;
 use serde_json::Value;
 
 use crate::aggregate::Aggregate;
 use crate::config::{self as checked, AuthMode, Config, Timeouts, ToolNames};
+use crate::issuers::{self, Remotes};
 use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::servers::{self, Servers, Surroundings};
@@ -35,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) monitoring: bool,
     pub(crate) servers: Servers,
     pub(crate) aggregate: Aggregate,
+    /// Others whose tokens are taken, as far as they must be asked.
+    pub(crate) issuers: Remotes,
     /// What was here before this configuration and will be after it.
     pub(crate) lasting: Arc<Lasting>,
     /// What is on every answer, without and with TLS: copied, not built, for each.
@@ -74,16 +79,18 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, StartError> {
         let servers = servers::build(&mut config, around, &lasting.descriptors, before.map(|before| &before.servers))?;
+        let remotes =
+            issuers::remotes(&config.auth.issuers, &lasting.descriptors, before.map(|before| &before.issuers));
+        let remotes = remotes.map_err(|error| StartError::Issuers(error.to_string()))?;
+        let tokens = tokens(&config.auth, &remotes);
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys => {
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
-                    authenticate::Config::Credentials(Methods {
-                        keys,
-                        managed: Some(Arc::clone(lasting.keys.managed())),
-                    })
+                    let managed = Some(Arc::clone(lasting.keys.managed()));
+                    authenticate::Config::Credentials(Methods { keys, managed, tokens })
                 }
             },
             message: message_config(&config.message),
@@ -104,6 +111,7 @@ impl Snapshot {
             timeouts: config.timeouts,
             servers,
             aggregate: Aggregate::new(&config.aggregate),
+            issuers: remotes,
             lasting: Arc::clone(lasting),
         })
     }
@@ -135,6 +143,12 @@ impl Snapshot {
         Value::Object(states.collect())
     }
 
+    /// What is known of each issuer of tokens.
+    pub(crate) fn issuer_states(&self) -> Value {
+        let states = self.issuers.iter().map(|(url, remote)| (url.to_string(), remote.status()));
+        Value::Object(states.collect())
+    }
+
     /// Legacy sessions that hold a child, by server.
     pub(crate) fn session_counts(&self) -> Value {
         let counts = self.servers.values().filter_map(|server| match &server.upstream {
@@ -144,6 +158,35 @@ impl Snapshot {
         Value::Object(counts.collect())
     }
 }
+
+/// What judges tokens, where any are taken.
+fn tokens(auth: &checked::Auth, remotes: &Remotes) -> Option<Tokens> {
+    let others = auth.issuers.iter().filter_map(|issuer| Some(remotes.get(&*issuer.url)?.judged(issuer)));
+    let issuers: Vec<_> = others.map(Arc::new).collect();
+    if issuers.is_empty() {
+        return None;
+    }
+    Some(Tokens {
+        issuers,
+        base: auth.public_url.as_deref().map(Into::into),
+        offered: offered(auth),
+        revoked: Arc::default(),
+        cache: Cache::new(REMEMBERED),
+    })
+}
+
+/// The scopes that a client without any is told to ask for.
+fn offered(auth: &checked::Auth) -> Vec<Box<str>> {
+    let first = auth.issuers.first().and_then(|issuer| issuer.words.as_ref());
+    match first {
+        _ if !auth.offered.is_empty() => auth.offered.iter().map(|scope| scope.as_str().into()).collect(),
+        Some(words) => words.iter().map(|(word, _)| word.clone()).filter(|word| &**word != "*").collect(),
+        None => ["mcp:tools", "mcp:resources", "mcp:prompts"].map(Into::into).to_vec(),
+    }
+}
+
+/// Tokens that are remembered: each costs about a kilobyte.
+const REMEMBERED: usize = 16 * 1024;
 
 fn key(key: checked::StaticKey) -> Key {
     Key { id: Arc::from(format!("key:{}", key.name)), digest: key.digest, grant: Arc::new(key.grant) }

@@ -12,13 +12,14 @@
 
 mod cases;
 
-use cases::{audit, authenticate, limit, message};
+use cases::{audit, authenticate, limit, message, token};
 use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use palisade_guard::authenticate::Verdict;
 use palisade_guard::limit::Admission;
 use palisade_guard::limit::headers::Quota;
 use palisade_guard::message::Message;
 use palisade_guard::refusal::Refusal;
+use palisade_guard::token::{Claims, Fault};
 use std::hint::black_box;
 
 #[library_benchmark]
@@ -61,6 +62,20 @@ fn key(input: authenticate::Input) -> (authenticate::Input, Result<Verdict, Refu
 }
 
 #[library_benchmark]
+#[bench::verified_before(token::remembered())]
+fn remembered_token(input: token::Input) -> (token::Input, Result<Verdict, Refusal>) {
+    let verdict = token::find(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
+#[bench::eddsa(token::remembered())]
+fn new_token(input: token::Input) -> (token::Input, Result<Claims, Fault>) {
+    let claims = token::verify(black_box(&input));
+    (input, claims)
+}
+
+#[library_benchmark]
 #[bench::of_a_call(audit::answered())]
 fn intent(mut input: audit::Input) -> (usize, audit::Input) {
     (audit::intent(black_box(&mut input)), input)
@@ -74,10 +89,11 @@ fn closing(mut input: audit::Input) -> (usize, audit::Input) {
 
 library_benchmark_group!(name = messages, benchmarks = [parse]);
 library_benchmark_group!(name = keys, benchmarks = [key]);
+library_benchmark_group!(name = tokens, benchmarks = [remembered_token, new_token]);
 library_benchmark_group!(name = limits, benchmarks = [admit, ceiling_and_caller, fields]);
 library_benchmark_group!(name = lines, benchmarks = [intent, closing]);
 
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::default().format([EventKind::Ir])),
-    library_benchmark_groups = [messages, keys, limits, lines]
+    library_benchmark_groups = [messages, keys, tokens, limits, lines]
 );

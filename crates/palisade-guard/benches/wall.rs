@@ -5,7 +5,7 @@
 
 mod cases;
 
-use cases::{audit, authenticate, limit, message};
+use cases::{audit, authenticate, limit, message, token};
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::time::Instant;
@@ -15,6 +15,8 @@ fn main() -> io::Result<()> {
     time("parse, 1024 bytes", message::kilobyte(), |input| black_box(message::parse(input).is_ok()))?;
     time("key, known of 10,000", authenticate::known(), |input| black_box(authenticate::find(input).is_ok()))?;
     time("key, unknown of 10,000", authenticate::unknown(), |input| black_box(authenticate::find(input).is_ok()))?;
+    time("token, verified before", token::remembered(), |input| black_box(token::find(input).is_ok()))?;
+    time("token, EdDSA, new", token::remembered(), |input| black_box(token::verify(input).is_ok()))?;
     let (known, used_up, quota) = (limit::known(), limit::used_up(), limit::quota());
     // Every call is counted, so the clock moves on, or the limit would be used up.
     time("limit admit, known", known, |known| {

@@ -25,7 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
-    ("authenticate", &["clock", "grant", "refusal", "identify::IpLists"]),
+    ("authenticate", &["clock", "grant", "token", "refusal", "identify::IpLists"]),
     ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
     ("audit", &["arrival", "clock", "message", "refusal"]),

@@ -2,13 +2,14 @@
 
 mod front;
 pub(crate) mod keys;
+pub(crate) mod metadata;
 mod openapi;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, request};
-use palisade_guard::authenticate::Principal;
+use palisade_guard::authenticate::{Presented, Principal};
 use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Value, json};
 
@@ -37,11 +38,19 @@ pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Re
     Ok(Reply::Page { content_type: "application/json", status, body, policy: None })
 }
 
-/// The page for people, which needs no credential. `None` for every other route.
-pub(crate) fn front(gate: &Snapshot, route: &Route, head: &request::Parts) -> Option<Result<Reply, Refusal>> {
-    matches!(route, Route::Front).then(|| {
-        if is_reading(head) { Ok(front::page(gate, head)) } else { Err(Refusal::new(Reason::MethodNotAllowed)) }
-    })
+/// What needs no credential: the page for people, and what clients must know to get one. `None` for every other route.
+pub(crate) fn front(
+    gate: &Snapshot,
+    route: &Route,
+    head: &request::Parts,
+    presented: &Presented<'_>,
+) -> Option<Result<Reply, Refusal>> {
+    let page = match route {
+        Route::Front => front::page(gate, head),
+        Route::Metadata => metadata::document(gate, presented)?,
+        _ => return None,
+    };
+    Some(if is_reading(head) { Ok(page) } else { Err(Refusal::new(Reason::MethodNotAllowed)) })
 }
 
 fn is_reading(head: &request::Parts) -> bool {
@@ -136,6 +145,7 @@ fn status(gate: &Snapshot) -> Value {
         "servers": gate.server_states(),
         "configuration": gate.lasting.loads.status(),
         "sessions": gate.session_counts(),
+        "issuers": gate.issuer_states(),
         "aggregate_sessions": gate.lasting.joined.len(),
     })
 }

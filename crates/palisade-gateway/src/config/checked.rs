@@ -2,6 +2,8 @@
 //!
 //! Each part goes to the module that uses it, in that module's own type where it has one.
 
+mod tokens;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use palisade_guard::{edge, identify, limit};
 
 pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
 use super::secret::{Command, Secret};
+pub use tokens::{Introspection, Issuer, KeySource, Signing, Tokens};
 
 /// Everything a gateway is built from.
 #[derive(Debug)]
@@ -109,6 +112,14 @@ pub struct Auth {
     pub keys: Vec<StaticKey>,
     /// What a new managed key looks like.
     pub form: KeyForm,
+    /// The address of this gateway as clients know it, in canonical form.
+    pub public_url: Option<String>,
+    /// The scopes that a client without any is told to ask for; empty for what the first issuer knows.
+    pub offered: Vec<String>,
+    /// Tokens of our own, where they are wanted.
+    pub tokens: Option<Tokens>,
+    /// Others whose tokens are taken.
+    pub issuers: Vec<Issuer>,
 }
 
 /// What a new managed key looks like.
@@ -123,7 +134,7 @@ pub struct KeyForm {
 impl Auth {
     /// Whether keys are asked for and there is none: in development on loopback alone, where one is made and shown.
     pub const fn wants_a_key(&self) -> bool {
-        matches!(self.mode, AuthMode::Keys) && self.keys.is_empty()
+        matches!(self.mode, AuthMode::Keys) && self.keys.is_empty() && self.issuers.is_empty()
     }
 }
 

@@ -94,9 +94,9 @@ pub const TABLE: &[Row] = &[
     secret("REDIS_URL", later(Form::Url(&["redis", "rediss", "valkey", "valkeys"]), "", NO_SHARED_STORE)),
     secret("REDIS_PASSWORD", later(Form::Text, "", NO_SHARED_STORE)),
     row("REDIS_SSL", later(Form::Switch, "false", NO_SHARED_STORE)),
-    secret("SECRET_KEY", later(Form::Text, "", NO_TOKENS)),
-    row("ACCESS_TOKEN_EXPIRE_MINUTES", later(Form::Number(1), "30", NO_TOKENS)),
-    row("REFRESH_TOKEN_EXPIRE_DAYS", later(Form::Number(1), "7", NO_TOKENS)),
+    secret("SECRET_KEY", Sets::Setting("auth.tokens.secret")),
+    setting("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.tokens.access_minutes"),
+    setting("REFRESH_TOKEN_EXPIRE_DAYS", "auth.tokens.refresh_days"),
     secret("SESSION_SECRET_KEY", later(Form::Text, "", NO_PEOPLE)),
     row("SESSION_MAX_AGE", later(Form::Number(1), "3600", NO_PEOPLE)),
 ];
@@ -104,7 +104,6 @@ pub const TABLE: &[Row] = &[
 const NO_SECRETS: &str = "keeps no secrets at rest";
 const NO_DATABASE: &str = "has no PostgreSQL: its store is a file";
 const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";
-const NO_TOKENS: &str = "issues no tokens";
 const NO_PEOPLE: &str = "has no sign-in for people";
 
 const fn row(name: &'static str, sets: Sets) -> Row {

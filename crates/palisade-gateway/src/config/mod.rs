@@ -34,8 +34,9 @@ use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
 pub use checked::{
-    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, KeyForm, Level, Listen, Log,
-    MessageLimits, Prefix, Server, StaticKey, Store, StorePlace, Timeouts, ToolNames, Upstream,
+    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, KeyForm,
+    KeySource, Level, Listen, Log, MessageLimits, Prefix, Server, Signing, StaticKey, Store, StorePlace, Timeouts,
+    Tokens, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

@@ -43,6 +43,8 @@ pub const RULES: &[Rule] = &[
     Rule { refuses: "no journal: `audit.dir` unset", judge: no_journal },
     Rule { refuses: "a store that forgets: `store.url = \"memory\"`", judge: forgetful },
     Rule { refuses: "log level `trace`", judge: trace },
+    Rule { refuses: "tokens of others without `auth.public_url`", judge: no_public_url },
+    Rule { refuses: "the secret of tokens, or of an issuer's client, in the file in the clear", judge: literal_secret },
     Rule { refuses: "`SQL_DEBUG=true`, which writes parameters into the log", judge: sql_debug },
     Rule { refuses: "limits too high to limit anything", judge: limitless },
 ];
@@ -114,6 +116,28 @@ fn literal_credential(facts: &Facts<'_>, found: &mut Found<'_>) {
                     "write \"secret:env:NAME\" or \"secret:file:PATH\"",
                 );
             }
+        }
+    }
+}
+
+fn no_public_url(facts: &Facts<'_>, found: &mut Found<'_>) {
+    if !facts.config.auth.issuers.is_empty() && facts.config.auth.public_url.is_none() {
+        let cure = "write the address that clients use, like \"https://mcp.example.com\"";
+        found.add("auth.public_url", "is not set, so a token's audience would be what its sender says", cure);
+    }
+}
+
+fn literal_secret(facts: &Facts<'_>, found: &mut Found<'_>) {
+    let literal = |value: &Option<Secret>| value.as_ref().is_some_and(|value| value.reference().is_none());
+    let tokens = &facts.raw.auth.tokens;
+    let own = [("secret", &tokens.secret), ("previous_secret", &tokens.previous_secret)];
+    let own = own.map(|(name, value)| (format!("auth.tokens.{name}"), value));
+    let issuers = facts.raw.auth.issuers.iter().enumerate();
+    let issuers =
+        issuers.map(|(index, issuer)| (format!("auth.issuers[{index}].client_secret"), &issuer.client_secret));
+    for (setting, _) in own.into_iter().chain(issuers).filter(|(_, value)| literal(value)) {
+        if matches!(found.layered.place(&setting), Place::File { .. }) {
+            found.add(&setting, "is a secret in the clear", "write \"secret:env:NAME\" or \"secret:file:PATH\"");
         }
     }
 }

@@ -5,22 +5,26 @@
 //! from this file, and so is the check for unknown names.
 
 mod aggregate;
+mod security_headers;
 mod server;
 mod store;
 mod timeouts;
+mod tokens;
 
 use std::collections::BTreeMap;
 
-use palisade_guard::edge::security_headers::Protection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 pub(super) use aggregate::Aggregate;
 pub use aggregate::Prefix;
+pub(super) use security_headers::SecurityHeaders;
 pub(super) use server::Server;
 pub(super) use store::Store;
 pub(super) use timeouts::Timeouts;
+pub(super) use tokens::TokenAlgorithm;
+pub(super) use tokens::{Issuer, Tokens};
 
 /// Everything that can be set. Flags win over the environment, the environment over the file, the file over defaults.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -167,50 +171,6 @@ impl Default for Listen {
     }
 }
 
-/// The protective headers on every answer: a value of your own, or `"off"`. Each has a safe value without you.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct SecurityHeaders {
-    /// `X-Content-Type-Options`
-    pub(super) content_type_options: String,
-    /// `X-Frame-Options`
-    pub(super) frame_options: String,
-    /// `X-XSS-Protection`: the filter it would switch on is unsafe itself.
-    pub(super) xss_protection: String,
-    /// `Content-Security-Policy`
-    pub(super) content_security_policy: String,
-    /// `Referrer-Policy`
-    pub(super) referrer_policy: String,
-    /// `Permissions-Policy`
-    pub(super) permissions_policy: String,
-    /// `Cross-Origin-Opener-Policy`
-    pub(super) opener_policy: String,
-    /// `Cross-Origin-Resource-Policy`
-    pub(super) resource_policy: String,
-    /// `Cache-Control`
-    pub(super) cache_control: String,
-    /// `Strict-Transport-Security`, sent over TLS only.
-    pub(super) strict_transport_security: String,
-}
-
-impl Default for SecurityHeaders {
-    fn default() -> Self {
-        let value = |protection: Protection| protection.row().1.to_owned();
-        Self {
-            content_type_options: value(Protection::ContentTypeOptions),
-            frame_options: value(Protection::FrameOptions),
-            xss_protection: value(Protection::XssProtection),
-            content_security_policy: value(Protection::ContentSecurityPolicy),
-            referrer_policy: value(Protection::ReferrerPolicy),
-            permissions_policy: value(Protection::PermissionsPolicy),
-            opener_policy: value(Protection::OpenerPolicy),
-            resource_policy: value(Protection::ResourcePolicy),
-            cache_control: value(Protection::CacheControl),
-            strict_transport_security: value(Protection::StrictTransportSecurity),
-        }
-    }
-}
-
 /// How callers prove who they are.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -226,11 +186,31 @@ pub(super) struct Auth {
     /// The keys; those of `--api-key-file` and of the environment (`MCP_API_KEYS`, `API_KEY`, `AUTH_TOKEN`,
     /// `MCP_API_KEY_HASH`) come on top.
     pub(super) keys: Vec<Key>,
+    /// The address at which clients reach this gateway, without a path of ours: `https://mcp.example.com`. Tokens are for
+    /// endpoints of this address. Without it, for those of the host that the client used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) public_url: Option<String>,
+    /// The scopes that a client without a token is told to ask for; without it those that the first issuer's `scopes`
+    /// names, or `mcp:tools`, `mcp:resources` and `mcp:prompts`.
+    pub(super) offered_scopes: Vec<String>,
+    /// Tokens of our own.
+    pub(super) tokens: Tokens,
+    /// Others whose tokens are taken, like a company's single sign-on.
+    pub(super) issuers: Vec<Issuer>,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { mode: Mode::default(), key_prefix: "mcp_".to_owned(), key_length: 32, keys: Vec::new() }
+        Self {
+            mode: Mode::default(),
+            key_prefix: "mcp_".to_owned(),
+            key_length: 32,
+            keys: Vec::new(),
+            public_url: None,
+            offered_scopes: Vec::new(),
+            tokens: Tokens::default(),
+            issuers: Vec::new(),
+        }
     }
 }
 

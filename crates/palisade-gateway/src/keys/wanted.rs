@@ -166,6 +166,7 @@ impl Permits {
         let shared = |texts: &[String]| texts.iter().map(|text| Arc::from(text.as_str())).collect::<Vec<Arc<str>>>();
         let networks = |texts: &[String]| texts.iter().map(|text| network(text).ok()).collect::<Option<Vec<_>>>();
         Some(Grant {
+            words: None,
             servers: self.servers.as_deref().map(shared),
             scopes: self.scopes().ok()?,
             groups: shared(&self.groups),

@@ -33,7 +33,7 @@ pub(crate) fn unknown() -> Input {
 /// The caller behind the headers.
 pub(crate) fn find(input: &Input) -> Result<Verdict, Refusal> {
     let Input { config, method, uri, headers } = input;
-    caller(config, &Presented { method, uri, headers, now: Moment { monotonic_ms: 0, unix_ms: 0 } })
+    caller(config, &Presented { method, uri, headers, secure: false, now: Moment { monotonic_ms: 0, unix_ms: 0 } })
 }
 
 fn input(credential: &'static str) -> Input {
@@ -44,6 +44,6 @@ fn input(credential: &'static str) -> Input {
     };
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(credential))]);
     let keys = Keys::new((0..10_000).map(key));
-    let config = Config::Credentials(Methods { keys, managed: None });
+    let config = Config::Credentials(Methods { keys, ..Methods::default() });
     Input { config, method: Method::POST, uri: Uri::from_static("/mcp"), headers }
 }

@@ -9,3 +9,4 @@ pub(crate) mod audit;
 pub(crate) mod authenticate;
 pub(crate) mod limit;
 pub(crate) mod message;
+pub(crate) mod token;

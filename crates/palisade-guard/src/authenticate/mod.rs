@@ -4,7 +4,8 @@
 //! 2. Otherwise a request brings exactly one credential. Each method knows its own by its form; a wrong one is refused
 //!    there, and never tried with the next method.
 //! 3. Keys stand in `Authorization: Bearer K` or `X-API-Key: K`. Both may stand together only if they are the same key.
-//! 4. A credential comes from the request alone, never from a path, a query or our own environment.
+//! 4. Tokens stand in `Authorization` alone, and are told from keys by their form ([`token`]).
+//! 5. A credential comes from the request alone, never from a path, a query or our own environment.
 //!
 //! The credential ends here: a [`Principal`] does not hold it, so no later stage can pass it on.
 //!
@@ -13,7 +14,9 @@
 
 pub mod key_text;
 pub mod managed_key;
+pub mod resource;
 mod static_key;
+pub mod token;
 
 use std::sync::Arc;
 
@@ -21,10 +24,12 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
 pub use static_key::{Key, Keys};
+use token::{Need, Tokens, Verified};
 
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::refusal::{Reason, Refusal};
+use crate::token::{Compact, TOKEN_BYTES};
 use key_text::PublicId;
 use managed_key::{Found, ManagedKey, ManagedKeys};
 
@@ -44,6 +49,8 @@ pub struct Methods {
     pub keys: Keys,
     /// Keys that are made and withdrawn while the gateway runs.
     pub managed: Option<Arc<ManagedKeys>>,
+    /// Tokens, where any are taken.
+    pub tokens: Option<Tokens>,
 }
 
 /// What a request shows of its caller.
@@ -55,6 +62,8 @@ pub struct Presented<'a> {
     pub uri: &'a Uri,
     /// The request's headers.
     pub headers: &'a HeaderMap,
+    /// Whether the client is connected by TLS.
+    pub secure: bool,
     /// When it came.
     pub now: Moment,
 }
@@ -64,6 +73,18 @@ pub struct Presented<'a> {
 pub enum Verdict {
     /// Who it is.
     Accept(Principal),
+    /// A token about which something must be fetched first.
+    Unsettled(Need),
+}
+
+impl Verdict {
+    /// Who it is, if that is known.
+    pub fn principal(self) -> Option<Principal> {
+        match self {
+            Self::Accept(principal) => Some(principal),
+            Self::Unsettled(_) => None,
+        }
+    }
 }
 
 /// A verified caller. Made only by this module.
@@ -75,11 +96,12 @@ pub struct Principal {
 }
 
 /// What a caller was known by: enough to find it again, and never the credential itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Proof {
     Nothing,
     Key([u8; 32]),
     Managed(PublicId, [u8; 32]),
+    Token(Arc<Verified>),
 }
 
 impl Principal {
@@ -104,16 +126,34 @@ impl Principal {
             Proof::Nothing => "none",
             Proof::Key(_) => "key",
             Proof::Managed(..) => "managed_key",
+            Proof::Token(_) => "token",
+        }
+    }
+
+    /// When its credential ends by itself, in seconds since 1970.
+    pub fn expires(&self) -> Option<u64> {
+        match &self.proof {
+            Proof::Token(found) => Some(found.expires()),
+            _ => None,
+        }
+    }
+
+    /// The family and the generation of the refresh token it came with.
+    pub fn refresh(&self) -> Option<(&str, u64)> {
+        match &self.proof {
+            Proof::Token(found) => found.refresh(),
+            _ => None,
         }
     }
 }
 
 /// A credential longer than this is refused without a look.
-const CREDENTIAL_BYTES: usize = 4096;
+const CREDENTIAL_BYTES: usize = TOKEN_BYTES + "Bearer ".len();
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CHALLENGE: &str = r#"Bearer realm="mcp""#;
-const CHALLENGE_INVALID: &str =
-    r#"Bearer realm="mcp", error="invalid_token", error_description="the key is not known""#;
+/// The challenge to a credential that is not good.
+pub const CHALLENGE_INVALID: &str =
+    r#"Bearer realm="mcp", error="invalid_token", error_description="the credential is not good""#;
 /// Only who has the right secret hears this.
 const CHALLENGE_EXPIRED: &str = r#"Bearer realm="mcp", error="invalid_token", error_description="the key has expired""#;
 
@@ -138,22 +178,34 @@ pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Ref
         }
         (Some(one), _) | (None, Some(one)) => one,
     };
-    if let Some(managed) = &methods.managed {
-        let refused = |challenge, why: &str, id: PublicId| {
-            let cause = format_args!("managed:{}: {why}", id.as_str());
-            Err(Refusal::new(Reason::Unauthenticated).challenge(challenge).because(cause))
-        };
-        match managed.find(credential, presented.now.unix_ms) {
-            Found::Works(key, id, digest) => return Ok(Verdict::Accept(by_managed(&key, id, digest))),
-            Found::Expired(id) => return refused(CHALLENGE_EXPIRED, "it has expired", id),
-            Found::Unknown(id, why) => return refused(CHALLENGE_INVALID, why, id),
-            Found::NotMine => {}
-        }
+    if let Some(judged) = methods.managed.as_ref().and_then(|managed| by_form(managed, credential, presented.now)) {
+        return judged;
+    }
+    let tokens = methods.tokens.as_ref().filter(|_| bearer.is_some());
+    if let Some(tokens) = tokens.filter(|_| Compact::is_form(credential)) {
+        return tokens.judge(credential, presented);
     }
     let Some(key) = methods.keys.find(credential) else {
+        if let Some(verdict) = tokens.and_then(|tokens| tokens.opaque(credential, presented)) {
+            return verdict;
+        }
         return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE_INVALID).because("unknown key"));
     };
     Ok(Verdict::Accept(by_key(key)))
+}
+
+/// A managed key is known by its form; `None` for every other credential.
+fn by_form(managed: &ManagedKeys, credential: &[u8], now: Moment) -> Option<Result<Verdict, Refusal>> {
+    let refused = |challenge, why: &str, id: PublicId| {
+        let cause = format_args!("managed:{}: {why}", id.as_str());
+        Err(Refusal::new(Reason::Unauthenticated).challenge(challenge).because(cause))
+    };
+    Some(match managed.find(credential, now.unix_ms) {
+        Found::Works(key, id, digest) => Ok(Verdict::Accept(by_managed(&key, id, digest))),
+        Found::Expired(id) => refused(CHALLENGE_EXPIRED, "it has expired", id),
+        Found::Unknown(id, why) => refused(CHALLENGE_INVALID, why, id),
+        Found::NotMine => return None,
+    })
 }
 
 fn by_managed(key: &ManagedKey, id: PublicId, digest: [u8; 32]) -> Principal {
@@ -177,6 +229,7 @@ pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Princip
             let key = methods.managed.as_ref()?.again(id, digest, now.unix_ms)?;
             Some(by_managed(&key, *id, *digest))
         }
+        (Config::Credentials(methods), Proof::Token(found)) => methods.tokens.as_ref()?.again(found, now),
         _ => None,
     }
 }
@@ -197,7 +250,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u
 }
 
 /// The token of `Authorization: Bearer token` (RFC 6750 section 2.1): scheme in any case, exactly one space.
-fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
     let Some(value) = single(headers, &AUTHORIZATION)? else {
         return Ok(None);
     };

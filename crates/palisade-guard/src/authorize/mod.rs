@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::authenticate::Principal;
-use crate::grant;
+use crate::grant::{self, Deed, Grant, Scopes};
 use crate::message::Call;
 use crate::refusal::{Detail, Reason, Refusal};
 
@@ -33,13 +33,29 @@ pub fn call(caller: &Principal, address: IpAddr, server: &Arc<str>, call: &Call)
     let rule = reach(caller, address, server)?;
     let Some(scopes) = &caller.grant().scopes else { return Ok(Permit { rule }) };
     let deeds = grant::deeds(call);
-    if let Some(missing) = deeds.iter().find(|deed| !scopes.cover(server, deed)) {
-        let needed = format!("{missing}:{server}");
+    let missing: Vec<_> = deeds.iter().filter(|deed| !scopes.cover(server, deed)).collect();
+    if !missing.is_empty() {
+        let needed = needed(caller.grant(), server, &missing);
         let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
         let refusal = Refusal::new(Reason::ScopeMissing).challenge(challenge).because("the credential's scopes");
         return Err(refusal.with("scope", Detail::Text(needed.into())));
     }
     Ok(Permit { rule: "scopes" })
+}
+
+/// Every scope that a call needs and that is missing, in the words that the caller's issuer knows.
+fn needed(grant: &Grant, server: &str, missing: &[&Deed<'_>]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for deed in missing {
+        let covers = |meaning: &str| Scopes::among(meaning).cover(server, deed);
+        let issuers = grant.words.iter().flat_map(|words| words.iter());
+        let word = issuers.filter(|(word, _)| &**word != "*").find(|(_, meaning)| covers(meaning));
+        let word = word.map_or_else(|| format!("{deed}:{server}"), |(word, _)| word.to_string());
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(" ")
 }
 
 /// Decides whether `caller` may reach `server` from `address` at all, and names the rule.

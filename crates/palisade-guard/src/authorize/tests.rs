@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::{administer, call, may_see, reach};
-use crate::authenticate::{self, Config, Key, Keys, Methods, Presented, Principal, Verdict};
+use crate::authenticate::{self, Config, Key, Keys, Methods, Presented, Principal};
 use crate::clock::Moment;
 use crate::grant::{Grant, Scope, Scopes};
 use crate::identify::IpLists;
@@ -20,9 +20,9 @@ fn principal(grant: Grant) -> Principal {
     let keys = Keys::new([Key { id: Arc::from("key:k"), digest, grant: Arc::new(grant) }]);
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-api-key"), HeaderValue::from_static("k"))]);
     let (uri, now) = (Uri::from_static("/mcp"), Moment { monotonic_ms: 0, unix_ms: 0 });
-    let presented = Presented { method: &Method::POST, uri: &uri, headers: &headers, now };
-    let config = Config::Credentials(Methods { keys, managed: None });
-    authenticate::caller(&config, &presented).map(|Verdict::Accept(principal)| principal).unwrap()
+    let presented = Presented { method: &Method::POST, uri: &uri, headers: &headers, secure: true, now };
+    let config = Config::Credentials(Methods { keys, ..Methods::default() });
+    authenticate::caller(&config, &presented).map(|verdict| verdict.principal().unwrap()).unwrap()
 }
 
 fn scoped(scopes: &[&str]) -> Principal {

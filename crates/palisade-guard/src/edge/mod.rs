@@ -10,6 +10,7 @@
 
 pub mod authority;
 pub mod cors;
+pub mod destination;
 pub mod host;
 pub mod origin;
 pub mod security_headers;

@@ -9,6 +9,9 @@ pub use scopes::{Deed, NotAScope, SCOPE_BYTES, Scope, Scopes, deeds};
 
 use crate::identify::IpLists;
 
+/// What others' scopes mean here: a word of theirs, and scopes of ours with spaces between. `*` is what every token means.
+pub type Words = Arc<[(Box<str>, Box<str>)]>;
+
 /// The rights that come with a credential. The default is every MCP method on every server from everywhere, and no
 /// administration.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,8 @@ pub struct Grant {
     pub servers: Option<Vec<Arc<str>>>,
     /// What it may do; `None` means every MCP method, and nothing of the administration.
     pub scopes: Option<Scopes>,
+    /// What others' scopes mean here, word by word, where its scopes come from such words.
+    pub words: Option<Words>,
     /// Groups its holder is in.
     pub groups: Vec<Arc<str>>,
     /// Addresses it may be used from.

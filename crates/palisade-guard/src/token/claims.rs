@@ -33,8 +33,6 @@ pub enum Type {
 pub struct Claims {
     /// Whom it is for.
     pub audiences: Vec<Box<str>>,
-    /// Whom it is about.
-    pub subject: Box<str>,
     /// Until when it is good, in seconds since 1970.
     pub expires: u64,
     /// When it was made.
@@ -80,7 +78,6 @@ impl Claims {
         }
         Ok(Self {
             audiences: audiences(&claims)?,
-            subject: short(claims.text("sub").ok().flatten()).ok().flatten().ok_or(Fault::Claim("sub"))?,
             expires,
             issued,
             id,
@@ -89,10 +86,39 @@ impl Claims {
         })
     }
 
+    /// What an issuer answers about a token (RFC 7662 section 2.2); `None` where it says that the token is not active.
+    pub fn introspected(answer: &[u8], issuer: &str, leeway: u64, now: u64) -> Result<Option<Self>, Fault> {
+        let claims = Document::read(answer, NODES).ok_or(Fault::Malformed)?;
+        if !claims.truth("active").ok().flatten().ok_or(Fault::Claim("active"))? {
+            return Ok(None);
+        }
+        if claims.text("iss").map_err(|_| Fault::Issuer)?.is_some_and(|iss| iss != issuer) {
+            return Err(Fault::Issuer);
+        }
+        // An issuer may keep to itself when a token expires; it is asked again soon.
+        let expires = claims.seconds("exp").map_err(|_| Fault::Claim("exp"))?.unwrap_or(u64::MAX);
+        if now >= expires.saturating_add(leeway) {
+            return Err(Fault::Expired);
+        }
+        Ok(Some(Self {
+            audiences: audiences(&claims)?,
+            expires,
+            issued: claims.seconds("iat").map_err(|_| Fault::Claim("iat"))?,
+            id: short(claims.text("jti").ok().flatten()).map_err(|()| Fault::Claim("jti"))?,
+            scopes: scopes(&claims)?,
+            payload: answer.into(),
+        }))
+    }
+
     /// The text of a claim that configuration names.
     pub fn text(&self, name: &str) -> Option<Box<str>> {
         let claims = Document::read(&self.payload, NODES)?;
         short(claims.text(name).ok().flatten()).ok().flatten()
+    }
+
+    /// The whole number of a claim.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        Document::read(&self.payload, NODES)?.seconds(name).ok()?
     }
 
     /// The texts of a claim that configuration names.

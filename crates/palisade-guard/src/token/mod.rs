@@ -16,6 +16,8 @@ mod compact;
 mod document;
 mod jwk;
 mod key;
+mod keyring;
+pub mod revoked;
 mod roca;
 mod sign;
 
@@ -26,6 +28,7 @@ pub use compact::Compact;
 pub use document::Document;
 pub use jwk::{KeySet, SET_BYTES};
 pub use key::Key;
+pub use keyring::Keyring;
 pub use sign::Signer;
 
 /// Why a token is not good, for the log: its holder hears nothing but that it is not.

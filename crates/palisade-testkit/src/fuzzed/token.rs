@@ -34,7 +34,10 @@ pub fn hold(input: &[u8]) {
     match verified {
         Ok(claims) => {
             assert_eq!(input, SIGNED.as_bytes(), "only what was signed passes");
-            assert_eq!((&*claims.subject, issuer.as_deref()), ("ada", Some("https://login.example")));
+            assert_eq!(
+                (claims.text("sub").as_deref(), issuer.as_deref()),
+                (Some("ada"), Some("https://login.example"))
+            );
         }
         Err(fault) => assert_ne!(input, SIGNED.as_bytes(), "{fault}"),
     }

@@ -7,16 +7,64 @@ mode is "auto", "legacy" or "2026-07-28".
 import json
 import sys
 
+from urllib.parse import parse_qs, urlparse
+
 import anyio
+import httpx2
 import mcp_types as types
 from mcp.client import Client
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from mcp.shared.exceptions import MCPError
 
 PATIENCE_S = 20
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+
+
+REDIRECT = "http://127.0.0.1:9/callback"
+
+
+class Login:
+    """What the SDK keeps of a login, in memory, and the person at the browser: the authorization server's page for tests
+    (`plan.login`) follows the redirects and gives back the last one."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        self.kept = self.information = self.answer = None
+
+    async def get_tokens(self):
+        return self.kept
+
+    async def set_tokens(self, tokens):
+        self.kept = tokens
+
+    async def get_client_info(self):
+        return self.information
+
+    async def set_client_info(self, information):
+        self.information = information
+
+    async def redirect(self, url):
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            self.answer = (await http.get(self.browser, params={"url": url})).text
+
+    async def callback(self):
+        answer = {name: values[0] for name, values in parse_qs(urlparse(self.answer).query).items()}
+        return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
+
+    def provider(self, url):
+        metadata = OAuthClientMetadata(
+            client_name="palisade-tests",
+            application_type="native",
+            redirect_uris=[REDIRECT],
+            grant_types=["authorization_code", "refresh_token"],
+            response_types=["code"],
+            token_endpoint_auth_method="none",
+        )
+        return OAuthClientProvider(url, metadata, self, self.redirect, self.callback)
 
 
 class Visit:
@@ -110,6 +158,8 @@ class Visit:
     async def run(self):
         headers = {"Authorization": f"Bearer {self.plan['key']}"} if self.plan["key"] else {}
         http = create_mcp_http_client(headers=headers)
+        if self.plan.get("login"):
+            http.auth = Login(self.plan["login"]).provider(self.plan["url"])
         http.event_hooks = {"request": [self.on_request], "response": [self.on_response]}
         async with http, self.client(http) as client:
             self.report["revision"] = client.protocol_version

@@ -4,6 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { Login } from "./login.mjs";
 import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const schemas = { sampling: CreateMessageRequestSchema, elicitation: ElicitRequestSchema };
@@ -16,18 +17,23 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = plan.stdio
+const login = plan.login ? new Login(plan.login) : undefined;
+const open = () => plan.stdio
   ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1) })
-  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch });
+  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch, authProvider: login });
+let transport = open();
+// A transport whose login was refused is used up; the next one has the token.
+const reopened = () => (transport = open());
+const doing = (deed) => (login ? login.with(() => transport, deed) : deed());
 
 // The transport by standard input does not keep it.
 if (plan.stdio) transport.setProtocolVersion = (revision) => (transport.protocolVersion = revision);
 
 await visit({
-  connect: () => client.connect(transport),
+  connect: () => doing(() => client.connect(login ? reopened() : transport)),
   revision: () => transport.protocolVersion,
-  tools: () => client.listTools(),
-  call: (params, options) => client.callTool(params, undefined, options),
+  tools: () => doing(() => client.listTools()),
+  call: (params, options) => doing(() => client.callTool(params, undefined, options)),
   read: (params) => client.readResource(params),
   prompt: (params) => client.getPrompt(params),
   level: (level) => client.setLoggingLevel(level),

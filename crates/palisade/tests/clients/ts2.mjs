@@ -2,6 +2,7 @@
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { Login } from "./login.mjs";
 import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const mode = ["legacy", "auto"].includes(plan.mode) ? plan.mode : { pin: plan.mode };
@@ -13,15 +14,20 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const transport = plan.stdio
+const login = plan.login ? new Login(plan.login) : undefined;
+const open = () => plan.stdio
   ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1) })
-  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch });
+  : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch, authProvider: login });
+let transport = open();
+// A transport whose login was refused is used up; the next one has the token.
+const reopened = () => (transport = open());
+const doing = (deed) => (login ? login.with(() => transport, deed) : deed());
 
 await visit({
-  connect: () => client.connect(transport),
+  connect: () => doing(() => client.connect(login ? reopened() : transport)),
   revision: () => client.getNegotiatedProtocolVersion(),
-  tools: () => client.listTools(),
-  call: (params, options) => client.callTool(params, options),
+  tools: () => doing(() => client.listTools()),
+  call: (params, options) => doing(() => client.callTool(params, options)),
   read: (params) => client.readResource(params),
   prompt: (params) => client.getPrompt(params),
   level: (level) => client.setLoggingLevel(level),

@@ -26,6 +26,7 @@ mod limits;
 mod long_streams;
 mod managed_keys;
 mod many_servers;
+mod oauth;
 mod pages;
 mod production;
 mod real_clients;

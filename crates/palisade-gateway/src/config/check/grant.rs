@@ -12,10 +12,7 @@ use crate::config::shape::nearest;
 /// The grant of the key at `at`. What is wrong is a fault, and left out.
 pub(super) fn read(at: &str, raw: &raw::Key, servers: &[Arc<str>], check: &mut Check<'_>) -> Grant {
     let lists = listen::lists(at, &raw.allow, &raw.deny, check);
-    let listed = raw.servers.as_ref().map(|names| {
-        let each = names.iter().enumerate();
-        each.filter_map(|(item, name)| server(&format!("{at}.servers[{item}]"), name, servers, check)).collect()
-    });
+    let listed = self::servers(at, raw.servers.as_deref(), servers, check);
     let scopes = raw.scopes.as_ref().map(|texts| {
         Scopes::read(texts.iter().map(String::as_str)).unwrap_or_else(|(text, why)| {
             check.fault(&format!("{at}.scopes"), format!("{text:?} is not a scope: {why}"), SCOPE_CURE);
@@ -26,7 +23,18 @@ pub(super) fn read(at: &str, raw: &raw::Key, servers: &[Arc<str>], check: &mut C
         check.fault(&format!("{at}.groups"), format!("{name:?} is not a name for a group"), NAME_CURE);
     }
     let groups = raw.groups.iter().map(|name| Arc::from(name.as_str())).collect();
-    Grant { servers: listed, scopes, groups, lists, limit: raw.limit_per_minute }
+    Grant { servers: listed, scopes, words: None, groups, lists, limit: raw.limit_per_minute }
+}
+
+/// The servers that a list names; `None` where there is no list.
+pub(super) fn servers(
+    at: &str,
+    names: Option<&[String]>,
+    servers: &[Arc<str>],
+    check: &mut Check<'_>,
+) -> Option<Vec<Arc<str>>> {
+    let each = names?.iter().enumerate();
+    Some(each.filter_map(|(item, name)| server(&format!("{at}.servers[{item}]"), name, servers, check)).collect())
 }
 
 fn server(at: &str, name: &str, servers: &[Arc<str>], check: &mut Check<'_>) -> Option<Arc<str>> {

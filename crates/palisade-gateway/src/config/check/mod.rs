@@ -10,6 +10,7 @@ pub(super) mod quantity;
 mod server;
 mod store;
 mod strength;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let audit = audit(&raw.audit, check);
     let store = store::store(&raw.store, &audit, check);
     let may_be_without = loopback || check.strict || store.place != StorePlace::Memory || check.flags.tends_keys;
-    let auth = auth(&raw.auth, keys, may_be_without, check);
+    let auth = auth(raw, keys, &names, may_be_without, check);
     if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
         notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
@@ -114,20 +115,31 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     }
 }
 
-fn auth(raw: &raw::Auth, keys: Vec<StaticKey>, may_be_without: bool, check: &mut Check<'_>) -> Auth {
+fn auth(
+    raw: &raw::File,
+    keys: Vec<StaticKey>,
+    servers: &[Arc<str>],
+    may_be_without: bool,
+    check: &mut Check<'_>,
+) -> Auth {
+    let public_url = tokens::public_url(raw, check);
+    let issuers = tokens::issuers(&raw.auth, servers, check);
+    let own = tokens::own(raw, public_url.as_deref(), check);
+    let raw = &raw.auth;
     let mode = match raw.mode {
         raw::Mode::None => AuthMode::None,
         raw::Mode::Bearer => AuthMode::Keys,
     };
     // On loopback in development one is made and shown; production has a rule of its own; a store may hold some.
-    if mode == AuthMode::Keys && keys.is_empty() && !may_be_without {
+    if mode == AuthMode::Keys && keys.is_empty() && issuers.is_empty() && !may_be_without {
         check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);
     }
     if !is_prefix(&raw.key_prefix) {
         let cure = "write 2 to 16 of a-z, 0-9 and \"_\", with \"_\" at the end, like \"mcp_\"";
         check.fault("auth.key_prefix", format!("{:?} cannot stand in front of keys", raw.key_prefix), cure);
     }
-    Auth { mode, keys, form: KeyForm { prefix: raw.key_prefix.clone(), length: count(raw.key_length) } }
+    let form = KeyForm { prefix: raw.key_prefix.clone(), length: count(raw.key_length) };
+    Auth { mode, keys, form, public_url, offered: raw.offered_scopes.clone(), tokens: own, issuers }
 }
 
 /// Mode `none` trusts everybody who reaches the socket, so nobody but this machine may.

@@ -1,6 +1,7 @@
 //! The servers behind the gate: how each is reached, and with which credentials.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -78,21 +79,30 @@ fn http(setting: &str, raw: &raw::Server, url: &Url, check: &mut Check<'_>) -> U
         check.fault(&url_setting, problem, cure);
         Uri::default()
     });
-    let ca_file = raw.ca_file.as_deref().map(|path| {
-        let at = format!("{setting}.ca_file");
-        let path = check.path(&at, path);
-        check.files.push(Seen::now(&path));
-        if !path.is_file() {
-            check.fault(&at, format!("{} is not a file", path.display()), "name a file of PEM certificates");
-        }
-        path
-    });
+    let ca_file = ca_file(setting, raw.ca_file.as_deref(), check);
     let headers = raw.headers.iter().filter_map(|(name, value)| header(setting, name, value, check)).collect();
     Upstream::Http { url: uri, headers, ca_file }
 }
 
+/// Certificates to believe instead of the system's.
+pub(super) fn ca_file(setting: &str, path: Option<&str>, check: &mut Check<'_>) -> Option<PathBuf> {
+    let at = format!("{setting}.ca_file");
+    let path = check.path(&at, path?);
+    check.files.push(Seen::now(&path));
+    if !path.is_file() {
+        check.fault(&at, format!("{} is not a file", path.display()), "name a file of PEM certificates");
+    }
+    Some(path)
+}
+
+/// Whether an address is on this machine, by its name alone.
+pub(super) fn is_here(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// The address without userinfo and fragment. Its text is never repeated: it may hold a token.
-fn read_url(text: &str) -> Result<Uri, (&'static str, &'static str)> {
+pub(super) fn read_url(text: &str) -> Result<Uri, (&'static str, &'static str)> {
     const CURE: &str = "write one like \"https://search.internal/mcp\"";
     if text.contains('#') {
         return Err(("has a fragment (#…), which no request carries", "remove it"));
@@ -186,6 +196,14 @@ fn judge_inherited(at: &str, name: &str, check: &mut Check<'_>) {
 
 fn is_ours(variable: &str) -> bool {
     env::find(variable).is_some_and(|row| row.secret)
+}
+
+/// A secret of the gateway's own, or what its reference points to.
+pub(super) fn resolve_own(at: &str, value: &Secret, check: &mut Check<'_>) -> Option<Secret> {
+    match value.reference() {
+        Some(Reference::Env(name)) => keys::from_env(at, name, check),
+        _ => resolve(at, value, check),
+    }
 }
 
 /// The value, or what its reference points to.

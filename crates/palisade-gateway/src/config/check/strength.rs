@@ -47,6 +47,17 @@ fn is_pattern(key: &[u8]) -> bool {
     different.len() < 6 || steps * 2 > key.len()
 }
 
+/// How many bits a text of these bytes holds, if each was drawn by chance as often as it stands there: no text that repeats
+/// itself has many.
+pub(super) fn bits(text: &[u8]) -> f64 {
+    let mut counts = std::collections::BTreeMap::<u8, f64>::new();
+    for byte in text {
+        *counts.entry(*byte).or_default() += 1.0;
+    }
+    let length: f64 = counts.values().sum();
+    counts.values().map(|count| count * (length / count).log2()).sum()
+}
+
 const LONGEST: usize = 1024;
 /// Words that stand in every guide and every guesser's list.
 pub(super) const WELL_KNOWN: [&str; 26] = [

@@ -15,7 +15,7 @@ mod opening;
 mod own;
 mod pool;
 mod prelude;
-mod tls;
+pub(crate) mod tls;
 
 use std::io;
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// TLS 1.2 and 1.3 against the system's certificates, or those of one file.
-pub(super) fn config(ca_file: Option<&Path>) -> io::Result<Arc<rustls::ClientConfig>> {
+pub(crate) fn config(ca_file: Option<&Path>) -> io::Result<Arc<rustls::ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
     if let Some(path) = ca_file {
         let pem = std::fs::read(path)?;

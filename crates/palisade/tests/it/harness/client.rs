@@ -29,6 +29,8 @@ pub(crate) enum Client {
 pub(crate) struct Plan {
     pub(crate) url: String,
     pub(crate) key: Option<String>,
+    /// The browser of an authorization server, for clients that log in instead.
+    pub(crate) login: Option<String>,
     /// A command to start and to speak to by its standard input and output, instead of `url`.
     pub(crate) stdio: Option<Vec<String>>,
     /// `legacy`, `auto` or a revision to insist on; set by [`Plan::visit`].
@@ -76,7 +78,15 @@ impl Plan {
     /// A plan for a gateway, with the right key and no steps yet.
     pub(crate) fn to(gateway: &Gateway) -> Self {
         let key = Some(Gateway::KEY.to_owned());
-        Self { url: gateway.mcp(), key, stdio: None, mode: "legacy", declares: Vec::new(), steps: Vec::new() }
+        Self {
+            url: gateway.mcp(),
+            key,
+            login: None,
+            stdio: None,
+            mode: "legacy",
+            declares: Vec::new(),
+            steps: Vec::new(),
+        }
     }
 
     /// A plan for a server, or a gateway, that the client starts itself.
@@ -84,6 +94,7 @@ impl Plan {
         Self {
             url: String::new(),
             key: None,
+            login: None,
             stdio: Some(command),
             mode: "legacy",
             declares: Vec::new(),

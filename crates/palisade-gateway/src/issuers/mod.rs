@@ -1,0 +1,114 @@
+//! Others' issuers of tokens, as far as the world must be asked about them: their keys, and what they say of a token.
+//!
+//! 1. Keys are fetched beside the calls: at the start, and again while they are in use. A call waits only for a key that
+//!    nobody knows, once a minute at most, and all who wait wait for one fetch.
+//! 2. What was fetched stays in force for a day when the issuer is out of reach, and the status page says so.
+//! 3. A name of a key that the issuer does not know is not asked for again for a while.
+//! 4. An issuer goes on through a new configuration if nothing of it changed.
+
+mod get;
+mod keys;
+mod said;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use palisade_guard::authenticate::resource::canonical;
+use palisade_guard::authenticate::token::{Audience, Issuer};
+use palisade_guard::grant::Grant;
+use palisade_guard::refusal::Refusal;
+use palisade_guard::token::{KeySet, Keyring};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::config::{self as checked, KeySource};
+use crate::descriptors::Descriptors;
+use get::Getter;
+use keys::State;
+
+/// Issuers by their identifiers.
+pub(crate) type Remotes = BTreeMap<Box<str>, Arc<Remote>>;
+
+/// One issuer.
+pub(crate) struct Remote {
+    settings: checked::Issuer,
+    ring: Arc<Keyring>,
+    getter: Getter,
+    state: Mutex<State>,
+    /// Questions that may be asked at one time.
+    questions: Semaphore,
+}
+
+/// Questions about tokens that one issuer is asked at one time.
+const QUESTIONS: usize = 16;
+
+/// The issuers of a configuration; what is equal to one before is that one.
+pub(crate) fn remotes(
+    settings: &[checked::Issuer],
+    descriptors: &Arc<Descriptors>,
+    before: Option<&Remotes>,
+) -> io::Result<Remotes> {
+    let same = |issuer: &checked::Issuer| {
+        before?.get(&*issuer.url).filter(|remote| remote.settings.is_reached_as(issuer)).map(Arc::clone)
+    };
+    let each = settings.iter().map(|issuer| {
+        let remote = match same(issuer) {
+            Some(remote) => remote,
+            None => Arc::new(Remote::new(issuer.clone(), Arc::clone(descriptors))?),
+        };
+        Ok((Box::from(issuer.url.as_str()), remote))
+    });
+    each.collect()
+}
+
+impl Remote {
+    fn new(settings: checked::Issuer, descriptors: Arc<Descriptors>) -> io::Result<Self> {
+        let ring = Keyring::default();
+        if let KeySource::Text(text) = &settings.keys {
+            ring.replace(KeySet::read_public(text.as_bytes()).unwrap_or_default());
+        }
+        let getter = Getter::new(&settings, descriptors)?;
+        let (ring, state) = (Arc::new(ring), Mutex::default());
+        Ok(Self { settings, ring, getter, state, questions: Semaphore::new(QUESTIONS) })
+    }
+
+    /// How its tokens are judged.
+    pub(crate) fn judged(&self, settings: &checked::Issuer) -> Issuer {
+        let named = settings.audiences.iter().map(|audience| canonical(audience).into());
+        Issuer {
+            url: settings.url.as_str().into(),
+            prefix: format!("oauth:{}:", settings.name).into(),
+            audience: if settings.audiences.is_empty() { Audience::Resource } else { Audience::Named(named.collect()) },
+            algorithms: settings.algorithms.clone(),
+            principal_claim: settings.principal_claim.as_str().into(),
+            groups_claim: settings.groups_claim.as_deref().map(Into::into),
+            words: settings.words.clone(),
+            grant: Grant { servers: settings.servers.clone(), limit: settings.limit, ..Grant::default() },
+            leeway: settings.leeway,
+            keyring: Arc::clone(&self.ring),
+            introspects: settings.introspection.is_some(),
+        }
+    }
+
+    /// Fetches its keys for a token whose key is not here, if that may help.
+    pub(crate) async fn learn(self: &Arc<Self>, kid: Option<&str>) {
+        keys::learn(self, kid).await;
+    }
+
+    /// Fetches its keys beside the calls, where it is time to.
+    pub(crate) fn tend(self: &Arc<Self>) {
+        keys::tend(self);
+    }
+
+    /// What it says of a token, as it says it.
+    pub(crate) async fn ask(&self, token: &[u8]) -> Result<bytes::Bytes, Refusal> {
+        said::ask(self, token).await
+    }
+
+    /// For the status page: how many keys it has, how old they are, and whether it is out of reach.
+    pub(crate) fn status(&self) -> Value {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({"keys": self.ring.now().len(), "fetched_seconds_ago": state.age(), "stale": state.is_stale()})
+    }
+}

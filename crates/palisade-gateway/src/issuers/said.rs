@@ -1,0 +1,50 @@
+//! Asking an issuer what a token is worth (RFC 7662).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request};
+use http_body_util::Full;
+use palisade_guard::refusal::{Reason, Refusal};
+
+use super::Remote;
+
+/// What the issuer says of a token. Out of reach, it says nothing, and nobody is let in.
+pub(super) async fn ask(remote: &Remote, token: &[u8]) -> Result<Bytes, Refusal> {
+    let unsaid = |cause: &str| {
+        Refusal::new(Reason::NoCapacity)
+            .says("the issuer of this token cannot be asked: try again later")
+            .because(cause)
+    };
+    let Some(asked) = &remote.settings.introspection else { return Err(unsaid("nobody can be asked")) };
+    // Strangers decide how often it is asked; so many questions at a time, and no more.
+    let Ok(_question) = remote.questions.try_acquire() else { return Err(unsaid("too many questions at one time")) };
+    let body = format!("token={}&token_type_hint=access_token", encoded(token));
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = asked.url.clone();
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    // RFC 6749 section 2.3.1: both parts are encoded before they are joined.
+    let client = encoded(asked.client_id.as_bytes()) + ":" + &encoded(asked.client_secret.reveal().as_bytes());
+    let mut basic = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(client)))
+        .map_err(|_| unsaid("the client's credential cannot stand in a header"))?;
+    basic.set_sensitive(true);
+    headers.insert(AUTHORIZATION, basic);
+    remote.getter.answer(request).await.map_err(|error| unsaid(&format!("introspection: {error}")))
+}
+
+/// A text as it stands in a form.
+fn encoded(text: &[u8]) -> String {
+    use std::fmt::Write as _;
+    text.iter().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(*byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}

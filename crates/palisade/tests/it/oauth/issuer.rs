@@ -1,0 +1,82 @@
+//! An issuer of tokens that the tests hold in their hands: its keys, what it publishes, and how often it is asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use palisade_guard::token::{Signer, Type};
+use serde_json::{Value, json};
+
+use crate::upstream::{Upstream, json as answer};
+
+/// One issuer: an HTTP server with a set of keys, and what it says of opaque tokens.
+pub(super) struct Issuer {
+    server: Upstream,
+    keys: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Issuer {
+    /// An issuer that publishes one key, `k1`.
+    pub(super) fn start() -> Self {
+        let keys = Arc::new(Mutex::new(vec![key("k1").published().unwrap()]));
+        let published = Arc::clone(&keys);
+        let server = Upstream::scripted(Box::new(move |request| {
+            if request.body.is_empty() {
+                return answer("200 OK", "", &json!({"keys": *published.lock().unwrap()}).to_string());
+            }
+            // The token says itself what is to be said of it.
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            let token = body.trim_start_matches("token=").split('&').next().unwrap().to_owned();
+            let good = request.header("authorization") == Some("Basic Z2F0ZTpnYXRlLXNlY3JldA==");
+            let resource = token.strip_prefix("good-").map(|port| format!("http://127.0.0.1:{port}/mcp"));
+            let said = match resource.filter(|_| good) {
+                Some(aud) => json!({"active": true, "sub": "ada", "aud": aud, "scope": "mcp:tools"}),
+                None => json!({"active": false}),
+            };
+            answer("200 OK", "", &said.to_string())
+        }));
+        Self { server, keys }
+    }
+
+    /// Its identifier.
+    pub(super) fn url(&self) -> String {
+        self.server.url().trim_end_matches("/mcp").to_owned()
+    }
+
+    /// Publishes these keys instead.
+    pub(super) fn publish(&self, kids: &[&str]) {
+        *self.keys.lock().unwrap() = kids.iter().map(|kid| key(kid).published().unwrap()).collect();
+    }
+
+    /// How often it was asked for its keys, and about tokens.
+    pub(super) fn asked(&self) -> (usize, usize) {
+        let requests = self.server.requests();
+        let about = requests.iter().filter(|request| !request.body.is_empty()).count();
+        (requests.len() - about, about)
+    }
+
+    /// Good claims for a resource.
+    pub(super) fn claims(&self, resource: &str) -> Value {
+        let now = now();
+        json!({
+            "iss": self.url(), "sub": "ada", "aud": resource, "exp": now + 300, "iat": now, "nbf": now, "jti": "t1",
+            "scope": "mcp:tools",
+        })
+    }
+}
+
+/// A key that every test can make again.
+pub(super) fn key(kid: &str) -> Signer {
+    let mut seed = [9; 32];
+    seed[..kid.len()].copy_from_slice(kid.as_bytes());
+    Signer::ed25519(kid, &seed).unwrap()
+}
+
+/// A token of these claims.
+pub(super) fn token(kid: &str, claims: &Value) -> String {
+    key(kid).sign(Type::Access, claims)
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

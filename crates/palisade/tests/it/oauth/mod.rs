@@ -1,0 +1,5 @@
+//! Tokens of others: real clients log in at a real authorization server; and every way in which a token can be wrong.
+
+mod flow;
+mod issuer;
+mod wrong;
