@@ -17,7 +17,7 @@ pub(crate) fn since(id: &str) -> Option<Since> {
 }
 
 /// Id, what it asks for, whether this version claims it.
-pub(crate) const LIST: [(&str, &str, Since); 98] = [
+pub(crate) const LIST: [(&str, &str, Since); 100] = [
     ("A1", "MCP over Streamable HTTP in every live revision", Now),
     ("A2", "MCP over stdio in front", Now),
     ("A3", "upstreams: child processes and Streamable HTTP servers", Now),
@@ -34,7 +34,7 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("B1", "mode none", Now),
     ("B2", "static keys", Now),
     ("B3", "managed API keys", Later),
-    ("B4", "signed requests", Later),
+    ("B4", "signed requests", Now),
     ("B5", "JWT", Later),
     ("B6", "OAuth 2.1 resource server", Later),
     ("B7", "people", Later),
@@ -49,7 +49,7 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("D2", "per-tool limits", Later),
     ("D3", "bounded memory of limits", Now),
     ("D4", "limits shared across replicas", Later),
-    ("D5", "idempotency", Later),
+    ("D5", "idempotency", Now),
     ("D6", "concurrency and budgets", Later),
     ("E1", "strict JSON-RPC", Now),
     ("E2", "arguments against the tool's schema", Later),
@@ -111,11 +111,13 @@ pub(crate) const LIST: [(&str, &str, Since); 98] = [
     ("R9", "PostgreSQL that fails", Later),
     ("R10", "a journal's disk that fails", Later),
     ("R11", "kill -9 while something is written", Later),
+    ("R14", "clocks that jump", Later),
     ("R15", "configurations that change under load", Now),
     ("R16", "an orderly end", Now),
     ("R17", "no descriptors left", Now),
     ("R20", "stdout and stderr closed or full", Now),
     ("R21", "millions of names", Now),
+    ("R24", "two gateways on one store", Now),
 ];
 
 #[cfg(test)]

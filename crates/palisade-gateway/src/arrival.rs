@@ -85,11 +85,15 @@ pub(crate) async fn messages(
 ) -> Result<(usize, Result<Messages, Refusal>), Refusal> {
     let body = match body {
         Content::Wire(body) => body,
+        Content::Read(bytes) => {
+            must_be_json(headers)?;
+            return Ok((bytes.len(), message::read(&gate.message, bytes)));
+        }
         Content::Line(bytes, read) => return Ok((bytes, read)),
         Content::Nothing => return Ok((0, message::read(&gate.message, Bytes::new()))),
     };
     must_be_json(headers)?;
-    let bytes = read(gate, body, headers, gate.body_bytes).await?;
+    let bytes = read(gate, body, headers, (gate.body_bytes, BODY)).await?;
     Ok((bytes.len(), message::read(&gate.message, bytes)))
 }
 
@@ -100,36 +104,65 @@ pub(crate) async fn document(
     headers: &HeaderMap,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
-    let Content::Wire(body) = body else { return Ok(Bytes::new()) };
     if headers.contains_key(CONTENT_TYPE) {
         must_be_json(headers)?;
     }
-    let bytes = read(gate, body, headers, limit).await?;
+    let bytes = match body {
+        Content::Wire(body) => read(gate, body, headers, (limit, BODY)).await?,
+        Content::Read(bytes) if bytes.len() > limit => {
+            return Err(too_large(limit, u64::try_from(bytes.len()).unwrap_or(u64::MAX), BODY));
+        }
+        Content::Read(bytes) => bytes,
+        Content::Line(..) | Content::Nothing => return Ok(Bytes::new()),
+    };
     if !bytes.is_empty() {
         must_be_json(headers)?;
     }
     Ok(bytes)
 }
 
+const BODY: &str = "the body is too large (limits.body)";
+
+/// The body of a signed request, which must be read before anything is known of its sender. It stays where it was.
+pub(crate) async fn whole(gate: &Snapshot, body: &mut Content, headers: &HeaderMap) -> Result<Bytes, Refusal> {
+    let bytes = match std::mem::replace(body, Content::Nothing) {
+        Content::Wire(body) => {
+            let limit = gate.signed_body_bytes.min(gate.body_bytes);
+            read(gate, body, headers, (limit, "the body is too large (limits.signed_body)")).await?
+        }
+        Content::Read(bytes) => bytes,
+        // Lines are not signed.
+        other => {
+            *body = other;
+            return Ok(Bytes::new());
+        }
+    };
+    *body = Content::Read(bytes.clone());
+    Ok(bytes)
+}
+
 /// The whole body, counted as it is read.
-async fn read(gate: &Snapshot, body: Incoming, headers: &HeaderMap, limit: usize) -> Result<Bytes, Refusal> {
+async fn read(
+    gate: &Snapshot,
+    body: Incoming,
+    headers: &HeaderMap,
+    (limit, words): (usize, &'static str),
+) -> Result<Bytes, Refusal> {
     let announced =
         headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
-        return Err(too_large(limit, length));
+        return Err(too_large(limit, length, words));
     }
     let collected = tokio::time::timeout(gate.timeouts.body, collect(body, limit)).await;
     let late = |_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)");
     collected.map_err(late)?.map_err(|broken| match broken {
-        Broken::TooLarge(read) => too_large(limit, u64::try_from(read).unwrap_or(u64::MAX)),
+        Broken::TooLarge(read) => too_large(limit, u64::try_from(read).unwrap_or(u64::MAX), words),
         Broken::Ended(error) => Refusal::new(Reason::NotJson).says("the body ended early").because(error),
     })
 }
 
-fn too_large(limit: usize, actual: u64) -> Refusal {
-    Refusal::new(Reason::PayloadTooLarge)
-        .says("the body is too large (limits.body)")
-        .limit(limit.try_into().unwrap_or(u64::MAX), actual)
+fn too_large(limit: usize, actual: u64, words: &'static str) -> Refusal {
+    Refusal::new(Reason::PayloadTooLarge).says(words).limit(limit.try_into().unwrap_or(u64::MAX), actual)
 }
 
 /// GET and DELETE: the legacy stream and the end of a legacy session.

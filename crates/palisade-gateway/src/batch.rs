@@ -17,6 +17,7 @@ use palisade_guard::{authorize, validate};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::idempotency;
 use crate::passage::Passage;
 use crate::pipeline::{Caller, Door, agreed};
 use crate::reply::{self, Reply};
@@ -39,6 +40,7 @@ pub(crate) async fn answer(
 ) -> Result<Reply, Refusal> {
     passage.record.facts.set_method("batch");
     passage.fact("parse", must_have_batches(caller, session.as_ref()))?;
+    passage.fact("idempotency", idempotency::no_batch(caller))?;
     let Door::One(server) = &caller.door else {
         let refusal = Refusal::new(Reason::NotAMessage).says("no batches here: send one message at a time");
         return passage.fact("parse", Err(refusal));

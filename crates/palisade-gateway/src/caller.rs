@@ -2,22 +2,30 @@
 
 use http::request;
 use palisade_guard::authenticate::token::{Need, Tokens};
-use palisade_guard::authenticate::{self, Config, Presented, Principal, Verdict};
+use palisade_guard::authenticate::{self, Config, Pending, Presented, Principal, Verdict};
 use palisade_guard::clock::Moment;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::token::{Compact, Fault};
 
+use crate::arrival;
 use crate::snapshot::Snapshot;
+use crate::transport::http::Content;
 
 /// What a request shows of its caller.
 pub(crate) const fn presented(head: &request::Parts, secure: bool, now: Moment) -> Presented<'_> {
     Presented { method: &head.method, uri: &head.uri, headers: &head.headers, secure, now }
 }
 
-/// The verified caller of a request.
-pub(crate) async fn verified(gate: &Snapshot, presented: Presented<'_>) -> Result<Principal, Refusal> {
+/// The verified caller of a request. Of a signed one the body is read: it stays in `body` for whoever reads it next.
+pub(crate) async fn verified(
+    gate: &Snapshot,
+    presented: Presented<'_>,
+    body: &mut Content,
+) -> Result<Principal, Refusal> {
     match authenticate::caller(&gate.authenticate, &presented)? {
         Verdict::Accept(principal) => Ok(principal),
+        // Boxed: of most calls these are no part.
+        Verdict::Signed(pending) => Box::pin(signed(gate, presented, *pending, body)).await,
         Verdict::Unsettled(need) => Box::pin(settled(gate, presented, need)).await,
     }
 }
@@ -34,7 +42,7 @@ async fn settled(gate: &Snapshot, presented: Presented<'_>, need: Need) -> Resul
             remote.learn(compact.kid()).await;
             match authenticate::caller(&gate.authenticate, &presented)? {
                 Verdict::Accept(principal) => Ok(principal),
-                Verdict::Unsettled(_) => Err(refused(Fault::UnknownKey)),
+                Verdict::Unsettled(_) | Verdict::Signed(_) => Err(refused(Fault::UnknownKey)),
             }
         }
         Need::Introspection(issuer) => {
@@ -61,4 +69,17 @@ pub(crate) fn complete(gate: &Snapshot, presented: &Presented<'_>, refusal: Refu
         Some(tokens) => tokens.complete(refusal, presented),
         None => refusal,
     }
+}
+
+/// The body, the signature, and then the nonce: only who signs can use one up.
+async fn signed(
+    gate: &Snapshot,
+    presented: Presented<'_>,
+    pending: Pending,
+    body: &mut Content,
+) -> Result<Principal, Refusal> {
+    let bytes = arrival::whole(gate, body, presented.headers).await?;
+    let (principal, used) = pending.holds(&bytes)?;
+    authenticate::first(&gate.lasting.nonces.insert(used, presented.now).await)?;
+    Ok(principal)
 }

@@ -55,6 +55,9 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
             .because("a reload")
     })?;
     now.lists.judge(address)?;
+    if !now.is_open_to(caller) {
+        return Err(Refusal::new(Reason::UnknownPath).because("the caller may not see the server any more"));
+    }
     authorize::reach(caller, address, &now.name).map(drop)
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use palisade_guard::idempotency::{self, Claims};
 use palisade_guard::limit::Limits;
 use palisade_guard::seal::Sealer;
+use palisade_guard::sign::nonces::{self, Nonces};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,25 @@ use crate::random;
 use crate::reload::Loads;
 use crate::running::StartError;
 use crate::store::Store;
+use crate::store::once::Once;
+use crate::time;
 use crate::transport::places::Places;
+
+/// Where it is kept what may happen once: with everybody who shares the store's file, or in this process.
+fn once(store: &Store) -> (Arc<dyn Nonces>, Arc<dyn Claims>) {
+    if store.file().is_some() {
+        let once = Once::begin(store.clone());
+        return (Arc::<Once>::clone(&once), once);
+    }
+    let nonces = nonces::Memory::new(NONCES, time::now());
+    (Arc::new(nonces), Arc::new(idempotency::Memory::new(CLAIMS, ANSWERS)))
+}
+
+/// Claims that are kept in memory, and bytes of their answers.
+const CLAIMS: usize = 200_000;
+const ANSWERS: usize = 64 << 20;
+/// Nonces that are kept in memory: 50 MiB of them, and a thousand callers at their limit.
+const NONCES: usize = 500_000;
 
 /// Everything that a reload must not begin anew.
 pub(crate) struct Lasting {
@@ -27,6 +47,10 @@ pub(crate) struct Lasting {
     pub(crate) store: Store,
     /// Managed keys.
     pub(crate) keys: Arc<Live>,
+    /// What may be used once.
+    pub(crate) nonces: Arc<dyn Nonces>,
+    /// What may be done once.
+    pub(crate) claims: Arc<dyn Claims>,
     /// Seals the handles of sessions.
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
@@ -60,8 +84,11 @@ impl Lasting {
         digest: Option<String>,
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
+        let (nonces, claims) = once(&store);
         Ok(Self {
             journal,
+            nonces,
+            claims,
             store,
             keys: Arc::new(keys),
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,

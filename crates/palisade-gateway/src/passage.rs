@@ -27,6 +27,7 @@ use crate::upstream::Server;
 pub(crate) static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// One arrival under way.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Passage {
     /// Its record.
     pub(crate) record: Box<OpenRecord>,
@@ -48,6 +49,8 @@ pub(crate) struct Passage {
     pub(crate) grounds: Option<Grounds>,
     /// Whether its answer is a stream without an end of its own.
     pub(crate) standing: bool,
+    /// Whether its answer is that of an earlier call.
+    pub(crate) replayed: bool,
     /// The methods its path takes.
     pub(crate) allow: &'static str,
 }
@@ -122,6 +125,7 @@ impl Passage {
             reached: None,
             grounds: None,
             standing: false,
+            replayed: false,
             allow: "GET",
         }
     }

@@ -25,6 +25,7 @@ use crate::batch;
 use crate::caller;
 use crate::current::Current;
 use crate::ending::Grounds;
+use crate::idempotency::{self, Claim};
 use crate::passage::Passage;
 use crate::reply::{self, Reply};
 use crate::route::{self, Route};
@@ -34,7 +35,7 @@ use crate::transport::body::Body;
 use crate::transport::http::{Arrival, Content};
 use crate::transport::places::Place;
 use crate::upstream::catalog::Catalog;
-use crate::upstream::{Answered, Server};
+use crate::upstream::{Answer, Answered, Server};
 
 /// Answers one arrival. There is always a reply and always exactly one record: it is opened before anything can refuse
 /// and closes with the last byte of the answer.
@@ -60,7 +61,7 @@ async fn judged(
     gate: &Arc<Snapshot>,
     passage: &mut Passage,
     head: &request::Parts,
-    body: Content,
+    mut body: Content,
     peer: Option<SocketAddr>,
     place: Option<Arc<Place>>,
 ) -> Result<Reply, Refusal> {
@@ -92,8 +93,9 @@ async fn judged(
         return passage.fact("route", page);
     }
 
-    // The caller. The body is still on the wire: an unknown caller cannot make us read it.
-    let caller = match caller::verified(gate, presented).await {
+    // The caller. The body is still on the wire, and an unknown caller cannot make us read it: only a signature does,
+    // whose key and time are right.
+    let caller = match caller::verified(gate, presented, &mut body).await {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
@@ -120,8 +122,9 @@ async fn judged(
 
     match route {
         // To a caller who may not call it, a server does not exist, however the request is made.
-        Route::Mcp(server) if !authorize::may_see(&caller, &server.name) => {
-            let refusal = Refusal::new(Reason::UnknownPath).because("the key's list of servers");
+        Route::Mcp(server) if !server.is_open_to(&caller) => {
+            let refusal =
+                Refusal::new(Reason::UnknownPath).because("the key's list of servers, or the server wants signatures");
             passage.fact("authorize", Err(refusal))
         }
         Route::Mcp(server) => {
@@ -283,12 +286,20 @@ pub(crate) async fn deed(
     let vetted =
         passage.fact("validate", validate::call(&mirrors, (!passage.local).then_some(headers), permit, call))?;
 
+    // What was done before is not done again.
+    let claim = idempotency::claim(gate, passage, caller, server, &vetted).await;
+    let mut ticket = match passage.fact("idempotency", claim)? {
+        Claim::Answered(earlier) => return Ok(Reply::Mcp { answer: Answer::Message(earlier), handle: None }),
+        Claim::Fresh(ticket) => ticket,
+    };
+
     // The deed. From here the upstream may have acted, so the intent is written down first.
     if vetted.message().is_some_and(|message| message.form() == Some(Form::Request)) {
         passage.intend(gate).await?;
     }
+    ticket.sent();
     let answered = server.forward(&vetted, caller.principal.id(), headers, session).await;
-    let Answered { answer, opened } = passage.fact("forward", answered)?;
+    let Answered { answer, opened } = passage.fact("forward", ticket.settle(&vetted, answered).await)?;
     let handle = match opened {
         Some(opened) => passage.fact("session", handle(gate, caller, &opened.session, opened.revision))?,
         None => None,

@@ -65,6 +65,8 @@ struct Taken<'g> {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// On an answer that was given before, to an earlier call with the same idempotency key.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The response to an outcome, with the headers that are on every answer.
@@ -81,6 +83,9 @@ pub(crate) fn seal(
         headers.insert(&CORRELATION, value);
     }
     edge::cors::apply(&taken.gate.edge, passage.origin.as_ref(), &mut headers);
+    if passage.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
     if let Some(admission) = &passage.admission {
         headers.extend(admission.quota().fields());
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ::http::HeaderValue;
 use palisade_guard::authenticate::Keys;
 use palisade_guard::identify::IpLists;
+use palisade_guard::sign::{Scheme, Signer};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self as checked, Config};
@@ -81,13 +82,13 @@ pub(crate) fn build(
         let recipe = recipe(None, Duration::from_mins(5), 1024, config);
         let launch = Launch::InProcess(Arc::clone(serve));
         let upstream = Upstream::Stdio(Arc::new(stdio_upstream(name, launch, &recipe, around)));
-        let parts = (IpLists::default(), Box::default());
+        let parts = (IpLists::default(), Box::default(), false);
         servers.insert(Arc::clone(name), Arc::new(new(Arc::clone(name), parts, upstream, recipe, Catalog::default())));
     }
     for server in std::mem::take(&mut config.servers) {
-        let checked::Server { name, upstream, timeout, lists, methods, max_sessions } = server;
+        let checked::Server { name, upstream, timeout, lists, signed, methods, max_sessions } = server;
         let recipe = recipe(Some(upstream), timeout, max_sessions, config);
-        let parts = (lists, methods.into_boxed_slice());
+        let parts = (lists, methods.into_boxed_slice(), signed);
         let old = before.and_then(|before| before.get(&name)).filter(|old| *old.recipe == recipe);
         let server = if let Some(old) = old {
             carried_over(old, parts)
@@ -100,15 +101,17 @@ pub(crate) fn build(
     Ok(servers)
 }
 
-/// Who may call, and which methods beyond the specification: all that may change without a new upstream.
-type Parts = (IpLists, Box<[Box<str>]>);
+/// Who may call, which methods beyond the specification, and whether with signatures alone: all that may change without
+/// a new upstream.
+type Parts = (IpLists, Box<[Box<str>]>, bool);
 
-fn carried_over(old: &Server, (lists, extra_methods): Parts) -> Server {
+fn carried_over(old: &Server, (lists, extra_methods, signed): Parts) -> Server {
     Server {
         name: Arc::clone(&old.name),
         seal: Arc::clone(&old.seal),
         lists,
         extra_methods,
+        signed,
         upstream: old.upstream.clone(),
         catalog: Arc::clone(&old.catalog),
         recipe: Arc::clone(&old.recipe),
@@ -123,16 +126,27 @@ fn catalog(name: &str, before: Option<&Servers>) -> Catalog {
     Catalog::late(before.get(name).map(|old| old.catalog.as_ref()), earlier)
 }
 
-fn new(name: Arc<str>, (lists, extra_methods): Parts, upstream: Upstream, recipe: Recipe, catalog: Catalog) -> Server {
+fn new(
+    name: Arc<str>,
+    (lists, extra_methods, signed): Parts,
+    upstream: Upstream,
+    recipe: Recipe,
+    catalog: Catalog,
+) -> Server {
     Server {
         seal: Arc::from(format!("{name} {:016x}", u64::from_le_bytes(random::bytes()))),
         name,
         lists,
         extra_methods,
+        signed,
         upstream,
         catalog: Arc::new(catalog),
         recipe: Arc::new(recipe),
     }
+}
+
+fn signer(sign: &checked::Sign) -> Option<Signer> {
+    Signer::new(Scheme::Headers, &sign.key_id, sign.secret.reveal().as_bytes()).ok()
 }
 
 fn recipe(upstream: Option<checked::Upstream>, timeout: Duration, max_sessions: usize, config: &Config) -> Recipe {
@@ -171,7 +185,7 @@ fn upstream_of(
 ) -> Result<Upstream, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Server(name.to_string(), error.to_string());
     match &recipe.upstream {
-        Some(checked::Upstream::Http { url, headers, ca_file }) => {
+        Some(checked::Upstream::Http { url, headers, ca_file, sign }) => {
             let own = headers.iter().map(|(name, value)| {
                 let mut value = HeaderValue::from_str(value.reveal()).map_err(|error| failed(&error))?;
                 value.set_sensitive(true);
@@ -181,6 +195,7 @@ fn upstream_of(
                 name: Arc::clone(name),
                 url,
                 own: own.collect::<Result<_, StartError>>()?,
+                signer: sign.as_ref().map(|sign| signer(sign).ok_or_else(|| failed(&"cannot sign"))).transpose()?,
                 ca_file: ca_file.as_deref(),
                 answer_timeout: recipe.timeout,
                 answer_bytes: recipe.answer_bytes,

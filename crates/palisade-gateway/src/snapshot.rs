@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use palisade_guard::authenticate::token::Tokens;
-use palisade_guard::authenticate::{self, Key, Keys, Methods, Principal};
+use palisade_guard::authenticate::{self, Client, Clients, Key, Keys, Methods, Principal};
 use palisade_guard::edge;
 use palisade_guard::identify;
 use palisade_guard::limit::subject::Subject;
@@ -32,6 +32,7 @@ pub(crate) struct Snapshot {
     pub(crate) message: message::Config,
     pub(crate) timeouts: Timeouts,
     pub(crate) body_bytes: usize,
+    pub(crate) signed_body_bytes: usize,
     pub(crate) header_bytes: usize,
     pub(crate) connections: Connections,
     /// Whether the status page is served.
@@ -87,14 +88,18 @@ impl Snapshot {
             limits: lasting.limits.with_config(config.limits),
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
-                AuthMode::Keys => {
+                AuthMode::Keys | AuthMode::Signatures => {
+                    let demanded = config.auth.mode == AuthMode::Signatures;
+                    let signers = config.auth.clients.into_iter().map(signing_client);
+                    let clients = Clients::new(signers, demanded, config.auth.compat_signatures);
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
                     let managed = Some(Arc::clone(lasting.keys.managed()));
-                    authenticate::Config::Credentials(Methods { keys, managed, tokens })
+                    authenticate::Config::Credentials(Methods { keys, managed, tokens, clients })
                 }
             },
             message: message_config(&config.message),
             body_bytes: config.message.body,
+            signed_body_bytes: config.message.signed_body,
             header_bytes: config.message.header,
             connections: Connections {
                 all: config.listen.max_connections,
@@ -187,6 +192,15 @@ fn offered(auth: &checked::Auth) -> Vec<Box<str>> {
 
 /// Tokens that are remembered: each costs about a kilobyte.
 const REMEMBERED: usize = 16 * 1024;
+
+fn signing_client(client: checked::SigningClient) -> Client {
+    Client {
+        id: Arc::from(format!("client:{}", client.name)),
+        key_id: client.key_id,
+        secrets: client.secrets,
+        grant: Arc::new(client.grant),
+    }
+}
 
 fn key(key: checked::StaticKey) -> Key {
     Key { id: Arc::from(format!("key:{}", key.name)), digest: key.digest, grant: Arc::new(key.grant) }

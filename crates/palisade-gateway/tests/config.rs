@@ -148,7 +148,7 @@ palisade.toml:8: listen.origins[1]: is a whole number, not a text in quotes; wri
 palisade.toml:9: listen.trusted_proxies[0]: "10.0.0.1/8" is not a network; write "10.0.0.0/8" or "10.0.0.1"
 palisade.toml:10: listen.max_connections: -1 is not a whole number from 1 to 1000000; write one that is
 palisade.toml:12: listen.security_headers.frame_option: is not a setting; did you mean frame_options?
-palisade.toml:14: auth.mode: this version does not have "jwt"; use one of "none", "bearer"
+palisade.toml:14: auth.mode: this version does not have "jwt"; use one of "none", "bearer", "hmac"
 palisade.toml:17: auth.keys[0].servers[0]: "file" is not a server; did you mean "files"?
 palisade.toml:18: auth.keys[0].key_evn: is not a setting; did you mean key_env?
 palisade.toml:20: servers.files.comand: is not a setting; did you mean command?
@@ -157,7 +157,7 @@ palisade.toml:22: servers.Search: is not a name for a server; write 1 to 63 of a
 palisade.toml:23: servers.Search.url: has neither scheme http nor https; write one like "https://search.internal/mcp"
 palisade.toml:25: limits.body: "10 MB" is not a size; write a number and B, KiB, MiB or GiB, like "10MiB"
 palisade.toml:26: limits.depth: 1000 is not a whole number from 4 to 128; write one that is
-palisade.toml:27: limits.wat: is not a setting; known here: address_ceiling_per_minute, answer, arguments, batch, body, counted, depth, header, per_address_per_minute, per_caller_per_minute, tool_names
+palisade.toml:27: limits.wat: is not a setting; known here: address_ceiling_per_minute, answer, arguments, batch, body, counted, depth, header, per_address_per_minute, per_caller_per_minute, signed_body, tool_names
 palisade.toml:29: audit.dir: nowhere/at/all is not a folder and cannot become one; name one whose parent exists
 "#;
     assert_eq!(Desk::new().faults(toml), want);
@@ -215,6 +215,7 @@ fn rows_of_callers() -> Vec<Row> {
     let header = |value: &str| {
         format!("[servers.web]\nurl = \"https://web/mcp\"\nheaders = {{ authorization = \"{value}\" }}\n")
     };
+    let client = |secret: &str| format!("[[auth.clients]]\nname = \"desk\"\nsecrets = [\"{secret}\"]\n");
     vec![
         row(
             "no authentication",
@@ -251,6 +252,13 @@ fn rows_of_callers() -> Vec<Row> {
             "flag --api-key: shows the key to every process on this machine, which production refuses; use \
              --api-key-file or --env-keys",
             (desk().var("API_KEY", OTHER_KEY).flags(|flags| flags.env_keys = true), production("")),
+        ),
+        row(
+            "a signing secret",
+            (desk(), production(&client(OTHER_KEY))),
+            "palisade.toml:8: auth.clients[0].secrets[0]: is a secret in the clear, which production refuses; write \
+             \"secret:env:NAME\" or \"secret:file:PATH\"",
+            (desk().var("DESK", OTHER_KEY), production(&client("secret:env:DESK"))),
         ),
         row(
             "an upstream's credential",
@@ -758,9 +766,9 @@ fn variables_of_later_features_are_never_ignored_silently() {
          env REDIS_SSL: does not hold true or false; correct it or unset it\n\
          env REDIS_URL: does not hold a URL with scheme redis, rediss, valkey, valkeys; correct it or unset it\n"
     );
-    for mode in ["hmac", "jwt", "oauth"] {
-        let told = Desk::new().var("AUTH_MODE", mode).var("API_KEY_HMAC_SECRET", "x").faults(&development(""));
-        let want = format!("this version does not have {mode:?}; use one of \"none\", \"bearer\"");
+    for mode in ["jwt", "oauth"] {
+        let told = Desk::new().var("AUTH_MODE", mode).faults(&development(""));
+        let want = format!("this version does not have {mode:?}; use one of \"none\", \"bearer\", \"hmac\"");
         assert_eq!(told, format!("env AUTH_MODE: auth.mode: {want}\n"));
     }
     let told = Desk::new().var("MCP_SERVER_MODE", "stdio").faults(&development(""));
@@ -975,4 +983,37 @@ proptest::proptest! {
             proptest::prop_assert_eq!(config::report(&faults).lines().count(), faults.len());
         }
     }
+}
+
+/// A13, B4, P-B7: clients that sign come from the file and the environment; weak, short, empty and shared secrets are
+/// faults, on a developer's desk too, and no fault repeats one.
+#[test]
+fn signing_clients_are_weighed() {
+    const SECRET: &str = "kQ7vX2mN9pR4tW8yB3dF6hJ1lS5zC0gA";
+    const OTHER: &str = "aT4bN7cR1dW9eY3fU6gI8hO2jP5kS0lDz";
+    let client = |name: &str, secrets: &[&str]| format!("[[auth.clients]]\nname = \"{name}\"\nsecrets = {secrets:?}\n");
+    let loaded = Desk::new().loads(&development(&client("desk", &[SECRET, OTHER])));
+    let clients = &loaded.config.auth.clients;
+    assert_eq!((clients.len(), &*clients[0].name, &*clients[0].key_id), (1, "desk", "desk"));
+    assert!(!format!("{:?} {}", loaded.config, config::show(&loaded)).contains(SECRET));
+    let hmac = Desk::new().var("AUTH_MODE", "hmac").var("API_KEY_HMAC_SECRET", SECRET).loads(&development(""));
+    assert_eq!(&*hmac.config.auth.clients[0].key_id, "default");
+    let told = Desk::new().var("AUTH_MODE", "hmac").faults(&development(""));
+    assert!(told.contains("nobody can make one"), "{told}");
+    for (toml, want) in [
+        (client("desk", &[]), "has not one secret, or two"),
+        (client("desk", &[""]), "a secret is empty"),
+        (client("desk", &[&SECRET[1..]]), "a secret has 31 bytes"),
+        (client("desk", &["passwordpasswordpasswordpassword"]), "a secret is a well-known word"),
+        (client("desk", &[SECRET, SECRET]), "stands elsewhere too"),
+        (client("a", &[SECRET]) + &client("b", &[SECRET]), "stands elsewhere too"),
+        (client("a", &[SECRET]) + &client("a", &[OTHER]), "have the name or the key id of a"),
+        (client("A", &[SECRET]), "is not a name for a client"),
+        (client("desk", &["secret:vault:x"]), "is not a reference"),
+    ] {
+        let told = Desk::new().faults(&development(&toml));
+        assert!(told.contains(want) && !told.contains(SECRET), "{told} does not say {want}");
+    }
+    let told = Desk::new().var("API_KEY_HMAC_SECRET", "short").faults(&development(""));
+    assert!(told.contains("default: a secret has 5 bytes") && !told.contains("short"), "{told}");
 }

@@ -12,13 +12,14 @@
 
 mod cases;
 
-use cases::{audit, authenticate, limit, message, token};
+use cases::{audit, authenticate, limit, message, signed, token};
 use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
-use palisade_guard::authenticate::Verdict;
+use palisade_guard::authenticate::{Principal, Verdict};
 use palisade_guard::limit::Admission;
 use palisade_guard::limit::headers::Quota;
 use palisade_guard::message::Message;
 use palisade_guard::refusal::Refusal;
+use palisade_guard::sign::nonces::Use;
 use palisade_guard::token::{Claims, Fault};
 use std::hint::black_box;
 
@@ -62,6 +63,14 @@ fn key(input: authenticate::Input) -> (authenticate::Input, Result<Verdict, Refu
 }
 
 #[library_benchmark]
+#[bench::by_headers(signed::by_headers())]
+#[bench::by_messages(signed::by_messages())]
+fn signature(input: signed::Input) -> (signed::Input, Result<(Principal, Use), Refusal>) {
+    let verdict = signed::verify(black_box(&input));
+    (input, verdict)
+}
+
+#[library_benchmark]
 #[bench::verified_before(token::remembered())]
 fn remembered_token(input: token::Input) -> (token::Input, Result<Verdict, Refusal>) {
     let verdict = token::find(black_box(&input));
@@ -88,7 +97,7 @@ fn closing(mut input: audit::Input) -> (usize, audit::Input) {
 }
 
 library_benchmark_group!(name = messages, benchmarks = [parse]);
-library_benchmark_group!(name = keys, benchmarks = [key]);
+library_benchmark_group!(name = keys, benchmarks = [key, signature]);
 library_benchmark_group!(name = tokens, benchmarks = [remembered_token, new_token]);
 library_benchmark_group!(name = limits, benchmarks = [admit, ceiling_and_caller, fields]);
 library_benchmark_group!(name = lines, benchmarks = [intent, closing]);

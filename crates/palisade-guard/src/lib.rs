@@ -6,7 +6,7 @@
 //! * Words, what the stages talk about: [`arrival`], [`breaker`], [`clock`], [`framing`], [`grant`], [`message`],
 //!   [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
-//!   [`validate`], [`audit`].
+//!   [`validate`], [`idempotency`], [`audit`].
 
 pub mod arrival;
 pub mod audit;
@@ -17,6 +17,7 @@ pub mod clock;
 pub mod edge;
 pub mod framing;
 pub mod grant;
+pub mod idempotency;
 pub mod identify;
 pub mod limit;
 pub mod message;

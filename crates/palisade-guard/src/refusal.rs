@@ -84,6 +84,22 @@ reasons! {
     Unauthenticated:        Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "authentication is needed";
     /// Several credentials, or a malformed one.
     CredentialMalformed:    Unauthorized,           1002,  400, 400, 400, Some(AuthFailure),     "send exactly one well-formed credential";
+    /// A signature is needed, and there is none.
+    SignatureMissing:       Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "authentication is needed";
+    /// A signature, or what belongs to it, is not of its form, or leaves out what it must cover.
+    SignatureMalformed:     Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature in a scheme that is not taken here.
+    SignatureScheme:        Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature with a key id that nobody has.
+    SignatureKeyUnknown:    Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature that was made too long ago.
+    SignatureTooOld:        Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature of a time to come.
+    SignatureTooEarly:      Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature that is not over this request, or not by this client.
+    SignatureWrong:         Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
+    /// A signature that came before.
+    SignatureReplayed:      Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
     /// A known caller who may not do this.
     Forbidden:              Unauthorized,           1002,  200, 200, 403, Some(PolicyDenied),    "not allowed";
     /// A token or key whose scopes do not cover this.
@@ -102,6 +118,8 @@ reasons! {
     IdempotencyConflict:    IdempotencyConflict,    1005,  409, 409, 409, None,                  "this idempotency key is in use";
     /// What is wanted does not fit what there is: a name that is taken, a key that is over.
     Conflict:               InvalidArgs,          -32600,  409, 409, 409, None,                  "this does not fit the state of things";
+    /// An idempotency key that is missing where one is needed, or that is none.
+    IdempotencyKeyInvalid:  InvalidArgs,          -32600,  400, 400, 400, Some(InputValidation), "Idempotency-Key is missing or malformed";
     /// The upstream cannot be reached or answers nonsense.
     BackendUnavailable:     BackendUnavailable,     1003,  200, 200, 503, None,                  "the server behind the gateway is not available";
     /// No more sessions or children can be had now.
@@ -167,6 +185,7 @@ struct Inner {
     pointer: Option<String>,
     details: Vec<(&'static str, Detail)>,
     retry_after: Option<Duration>,
+    undone: bool,
     challenge: Option<Cow<'static, str>>,
     cause: Option<Box<str>>,
 }
@@ -191,6 +210,7 @@ impl Refusal {
             pointer: None,
             details: Vec::new(),
             retry_after: None,
+            undone: false,
             challenge: None,
             cause: None,
         }))
@@ -235,6 +255,18 @@ impl Refusal {
     pub fn challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
         self.0.challenge = Some(challenge.into());
         self
+    }
+
+    /// Says that nothing was done: the call had not left when this went wrong.
+    #[must_use]
+    pub fn undone(mut self) -> Self {
+        self.0.undone = true;
+        self
+    }
+
+    /// Whether it is known that nothing was done.
+    pub fn is_undone(&self) -> bool {
+        self.0.undone
     }
 
     /// What only the log may know.

@@ -36,6 +36,11 @@ pub(crate) enum Command {
     /// Make, list, rotate and withdraw keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Connect a client that can only start commands to a server by HTTP, with a key or with signed requests
+    #[command(after_help = "Example, in a client's configuration:\n  \
+                            {\"command\": \"palisade\", \"args\": [\"connect\", \"https://mcp.example.com/mcp\", \
+                            \"--signed\", \"--key-file\", \"/etc/desk.key\"]}")]
+    Connect(Box<Connect>),
     /// Sign a request: print the headers to send with it
     #[command(
         after_help = "Example:\n  palisade sign POST https://mcp.example.com/mcp --key-file secret --body call.json |\n    \
@@ -173,6 +178,28 @@ pub(crate) struct Health {
     /// The gateway's address
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
+}
+
+/// `palisade connect`
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The server's MCP endpoint
+    pub(crate) url: String,
+    /// A file with the key, or with the secret for --signed: `SECRET` or `KEYID SECRET`; nobody else may read it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Sign every request instead of sending a key
+    #[arg(long)]
+    pub(crate) signed: bool,
+    /// The key id of the signatures, where the file does not say it
+    #[arg(long, value_name = "ID", requires = "signed")]
+    pub(crate) key_id: Option<String>,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// pretty or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
 }
 
 /// `palisade sign`

@@ -33,6 +33,7 @@ fn does(row: &Row) -> String {
         Sets::Keys => "keys, separated by commas, each with or without `NAME=` in front".to_owned(),
         Sets::Key(name) => format!("one key, whose holder is called `{name}`"),
         Sets::KeyHashes => "SHA-256 of keys, separated by commas".to_owned(),
+        Sets::ClientSecret => "the secret of a client that signs, with the key id `default`".to_owned(),
         Sets::DisableAuth => "`true` is `auth.mode = \"none\"`; production refuses it".to_owned(),
         Sets::ServerMode => "`http`; `stdio` for `palisade stdio` alone".to_owned(),
         Sets::Later { lacks, .. } => format!("this version {lacks}"),

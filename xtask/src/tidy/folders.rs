@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("refusal", &[]),
     ("seal", &[]),
     ("naming", &[]),
-    ("sign", &[]),
+    ("sign", &["clock"]),
     ("message", &["refusal"]),
     ("token", &["message::json"]),
     ("grant", &["message", "identify::IpLists"]),
@@ -25,9 +25,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
-    ("authenticate", &["clock", "grant", "token", "refusal", "identify::IpLists"]),
+    ("authenticate", &["clock", "grant", "refusal", "sign", "token", "identify::IpLists"]),
     ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
+    ("idempotency", &["refusal", "message", "sign"]),
     ("audit", &["arrival", "clock", "message", "refusal"]),
 ];
 

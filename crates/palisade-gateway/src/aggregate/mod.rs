@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_guard::authenticate::Principal;
-use palisade_guard::authorize;
 use palisade_guard::message::{Call, Form, Message};
 use palisade_guard::naming::Style;
 use palisade_guard::refusal::{Reason, Refusal};
@@ -80,7 +79,7 @@ pub(crate) fn seen<'g>(
     address: IpAddr,
 ) -> impl Iterator<Item = &'g Arc<Server>> {
     let servers = gate.servers.values();
-    servers.filter(move |server| authorize::may_see(caller, &server.name) && server.lists.judge(address).is_ok())
+    servers.filter(move |server| server.is_open_to(caller) && server.lists.judge(address).is_ok())
 }
 
 /// How the tools of these servers are called at `/mcp`: by the server's place and the tool's name. One alone is as it is.

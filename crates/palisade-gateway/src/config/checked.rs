@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 use palisade_guard::grant::Grant;
 use palisade_guard::identify::IpLists;
+use palisade_guard::sign::Secrets;
 use palisade_guard::{edge, identify, limit};
 
 pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
@@ -120,6 +121,10 @@ pub struct Auth {
     pub tokens: Option<Tokens>,
     /// Others whose tokens are taken.
     pub issuers: Vec<Issuer>,
+    /// Every client that signs; no two have the same name, key id or secret.
+    pub clients: Vec<SigningClient>,
+    /// Whether signatures of the compatibility scheme count.
+    pub compat_signatures: bool,
 }
 
 /// What a new managed key looks like.
@@ -134,7 +139,8 @@ pub struct KeyForm {
 impl Auth {
     /// Whether keys are asked for and there is none: in development on loopback alone, where one is made and shown.
     pub const fn wants_a_key(&self) -> bool {
-        matches!(self.mode, AuthMode::Keys) && self.keys.is_empty() && self.issuers.is_empty()
+        let none = self.keys.is_empty() && self.issuers.is_empty() && self.clients.is_empty();
+        matches!(self.mode, AuthMode::Keys) && none
     }
 }
 
@@ -143,8 +149,10 @@ impl Auth {
 pub enum AuthMode {
     /// Everybody on this machine may call.
     None,
-    /// With a key.
+    /// With a key, or by signing.
     Keys,
+    /// By signing.
+    Signatures,
 }
 
 /// What is known of one key.
@@ -155,6 +163,19 @@ pub struct StaticKey {
     /// SHA-256 of the key.
     pub digest: [u8; 32],
     /// What it lets its holder do.
+    pub grant: Grant,
+}
+
+/// A client that signs its requests.
+#[derive(Debug, Clone)]
+pub struct SigningClient {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// What its signatures name.
+    pub key_id: Arc<str>,
+    /// What it signs with.
+    pub secrets: Secrets,
+    /// What it may do.
     pub grant: Grant,
 }
 
@@ -170,6 +191,8 @@ impl fmt::Debug for StaticKey {
 pub struct MessageLimits {
     /// Bytes of a request's body.
     pub body: usize,
+    /// Bytes of a signed request's body.
+    pub signed_body: usize,
     /// Bytes of a tool's arguments.
     pub arguments: usize,
     /// Bytes of one message of an answer.
@@ -233,6 +256,8 @@ pub struct Server {
     pub timeout: Duration,
     /// Who may call it.
     pub lists: IpLists,
+    /// Whether only signed requests may call it.
+    pub signed: bool,
     /// Methods beyond those of MCP that may pass.
     pub methods: Vec<Box<str>>,
     /// Sessions open at one time.
@@ -250,6 +275,8 @@ pub enum Upstream {
         headers: Vec<(HeaderName, Secret)>,
         /// Certificates to believe instead of the system's.
         ca_file: Option<PathBuf>,
+        /// What signs every request.
+        sign: Option<Sign>,
     },
     /// As a child process.
     Stdio {
@@ -264,13 +291,24 @@ pub enum Upstream {
     },
 }
 
+/// How requests to an upstream are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    /// What the signatures name.
+    pub key_id: String,
+    /// The secret, long enough.
+    pub secret: Secret,
+}
+
 /// Without what may be a credential: queries, header and variable values, telling arguments.
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { url, headers, ca_file } => {
+            Self::Http { url, headers, ca_file, sign } => {
                 let shown = super::secret::Url::new(url.to_string());
-                f.debug_struct("Http").field("url", &shown).field("headers", headers).field("ca_file", ca_file).finish()
+                let mut http = f.debug_struct("Http");
+                http.field("url", &shown).field("headers", headers).field("ca_file", ca_file);
+                http.field("sign", sign).finish()
             }
             Self::Stdio { command, env, inherit_env, working_dir } => f
                 .debug_struct("Stdio")

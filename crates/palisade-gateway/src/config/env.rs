@@ -37,6 +37,8 @@ pub enum Sets {
     Key(&'static str),
     /// A comma list of SHA-256 of keys.
     KeyHashes,
+    /// The secret of a client that signs, called `default`.
+    ClientSecret,
     /// `true` is `auth.mode = "none"`.
     DisableAuth,
     /// `stdio` or `http`.
@@ -82,7 +84,7 @@ pub const TABLE: &[Row] = &[
     setting("MCP_ENABLE_MONITORING", "monitoring"),
     setting("RATE_LIMIT_PER_MINUTE", "limits.per_address_per_minute"),
     setting("CALLER_RATE_LIMIT_PER_MINUTE", "limits.per_caller_per_minute"),
-    secret("API_KEY_HMAC_SECRET", later(Form::Text, "", "does not check signatures of requests: keys decide alone")),
+    secret("API_KEY_HMAC_SECRET", Sets::ClientSecret),
     setting("API_KEY_PREFIX", "auth.key_prefix"),
     setting("API_KEY_LENGTH", "auth.key_length"),
     secret("ENCRYPTION_KEY", later(Form::Text, "", NO_SECRETS)),

@@ -33,6 +33,8 @@ pub struct Flags {
     pub servers: Vec<(String, ServerFlag)>,
     /// `--env NAME` or `--env NAME=VALUE`, repeated: what the program of `-- CMD` gets to see.
     pub server_env: Vec<String>,
+    /// `palisade connect`: the credential for the server of `--url`.
+    pub credential: Option<Credential>,
     /// Whether there are servers inside this process, so that none need be configured.
     pub in_process: bool,
     /// `palisade keys`: there may be no key yet.
@@ -63,6 +65,20 @@ pub enum ServerFlag {
     Url(Secret),
     /// `-- CMD ARGS…`
     Command(super::secret::Command),
+}
+
+/// How a server is told who calls it.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// By a key, with every request.
+    Key(Secret),
+    /// By signing every request.
+    Signature {
+        /// What the signatures name.
+        key_id: String,
+        /// The secret.
+        secret: Secret,
+    },
 }
 
 /// What the gateway starts from.

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 
 use super::env::{self, Sets, TABLE, Vars};
 use super::fault::{Faults, Place};
-use super::flags::{Flags, ServerFlag, Start};
+use super::flags::{Credential, Flags, ServerFlag, Start};
 use super::{schema, shape};
 
 /// The settings as given, before anything is known of their meaning.
@@ -198,6 +198,7 @@ fn servers(layered: &mut Layered, flags: &Flags, faults: &mut Faults) {
         }
         let mut table = Table::from_iter([(field.to_owned(), value)]);
         variables(&setting, &flags.server_env, &mut table, layered);
+        credential(flags.credential.as_ref(), &mut table);
         let all = layered.tree.entry("servers").or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(all) = all {
             all.insert(name.clone(), Value::Table(table));
@@ -223,6 +224,22 @@ fn variables(setting: &str, texts: &[String], server: &mut Table, layered: &mut 
     for (field, value) in tables.into_iter().filter(|(_, value)| !is_empty(value)) {
         layered.places.insert(format!("{setting}.{field}"), ENV);
         server.insert(field.to_owned(), value);
+    }
+}
+
+fn credential(credential: Option<&Credential>, server: &mut Table) {
+    let one = |name: &str, value: Value| Value::Table(Table::from_iter([(name.to_owned(), value)]));
+    match credential {
+        None => {}
+        Some(Credential::Key(key)) => {
+            let bearer = Value::from(format!("Bearer {}", key.reveal()));
+            server.insert("headers".to_owned(), one("authorization", bearer));
+        }
+        Some(Credential::Signature { key_id, secret }) => {
+            let mut sign = Table::from_iter([("key_id".to_owned(), Value::from(key_id.as_str()))]);
+            sign.insert("secret".to_owned(), Value::from(secret.reveal()));
+            server.insert("sign".to_owned(), Value::Table(sign));
+        }
     }
 }
 

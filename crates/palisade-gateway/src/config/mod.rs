@@ -35,12 +35,12 @@ use zeroize::Zeroizing;
 
 pub use checked::{
     Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, KeyForm,
-    KeySource, Level, Listen, Log, MessageLimits, Prefix, Server, Signing, StaticKey, Store, StorePlace, Timeouts,
-    Tokens, ToolNames, Upstream,
+    KeySource, Level, Listen, Log, MessageLimits, Prefix, Server, Sign, Signing, SigningClient, StaticKey, Store,
+    StorePlace, Timeouts, Tokens, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};
-pub use flags::{Flags, ServerFlag, Start};
+pub use flags::{Credential, Flags, ServerFlag, Start};
 pub use schema::schema;
 pub use secret::{Command, Secret};
 pub use seen::Seen;
@@ -107,7 +107,7 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
     if !faults.is_empty() {
         return Err(faults.into_sorted());
     }
-    let lines = show::lines(&raw, &config.auth.keys, &layered, vars);
+    let lines = show::lines(&raw, &config.auth, &layered, vars);
     let origin = Origin::new(digest, files, &lines);
     Ok(Loaded { config, origin, lines })
 }

@@ -35,6 +35,7 @@ pub const RULES: &[Rule] = &[
     Rule { refuses: "no key at all", judge: no_key },
     Rule { refuses: "a key in the file in the clear", judge: literal_key },
     Rule { refuses: "a key on the command line: `--api-key`", judge: key_as_argument },
+    Rule { refuses: "a signing secret in the file in the clear", judge: literal_signing_secret },
     Rule { refuses: "an upstream's credential in the file in the clear", judge: literal_credential },
     Rule { refuses: "no host names, or `*`", judge: any_host },
     Rule { refuses: "no word about browser origins, or `*`", judge: any_origin },
@@ -94,6 +95,16 @@ fn literal_key(facts: &Facts<'_>, found: &mut Found<'_>) {
     for (index, _) in facts.raw.auth.keys.iter().enumerate().filter(|(_, key)| key.key.is_some()) {
         let setting = format!("auth.keys[{index}].key");
         found.add(&setting, "is a key in the clear", "write its sha256, or use key_file or key_env");
+    }
+}
+
+fn literal_signing_secret(facts: &Facts<'_>, found: &mut Found<'_>) {
+    for (index, client) in facts.raw.auth.clients.iter().enumerate() {
+        let literal = |secret: &Secret| !matches!(secret.reference(), Some(Reference::Env(_) | Reference::File(_)));
+        for (item, _) in client.secrets.iter().enumerate().filter(|(_, secret)| literal(secret)) {
+            let setting = format!("auth.clients[{index}].secrets[{item}]");
+            found.add(&setting, "is a secret in the clear", "write \"secret:env:NAME\" or \"secret:file:PATH\"");
+        }
     }
 }
 
@@ -221,17 +232,22 @@ fn limitless(facts: &Facts<'_>, found: &mut Found<'_>) {
     let own = keys.map(|(index, key)| {
         (format!("auth.keys[{index}].limit_per_minute"), key.limit_per_minute.unwrap_or(0).into(), CALLS)
     });
+    let clients = facts.raw.auth.clients.iter().enumerate();
+    let signers = clients.map(|(index, client)| {
+        (format!("auth.clients[{index}].limit_per_minute"), client.limit_per_minute.unwrap_or(0).into(), CALLS)
+    });
     let rows = [
         ("per_address_per_minute", limits.per_address_per_minute.into(), GUESSES),
         ("address_ceiling_per_minute", limits.address_ceiling_per_minute.into(), CALLS),
         ("per_caller_per_minute", limits.per_caller_per_minute.into(), CALLS),
         ("body", bytes(message.body), LARGEST),
+        ("signed_body", bytes(message.signed_body), LARGEST),
         ("arguments", bytes(message.arguments), LARGEST),
         ("answer", bytes(message.answer), LARGEST),
         ("header", bytes(message.header), 256 << 10),
     ];
     let rows = rows.into_iter().map(|(name, value, most)| (format!("limits.{name}"), value, most));
-    for (setting, value, most) in rows.chain(own).filter(|(_, value, most)| value > most) {
+    for (setting, value, most) in rows.chain(own).chain(signers).filter(|(_, value, most)| value > most) {
         found.add(&setting, &format!("is {value}, more than {most}"), "lower it");
     }
 }

@@ -5,6 +5,7 @@
 //! from this file, and so is the check for unknown names.
 
 mod aggregate;
+mod client;
 mod security_headers;
 mod server;
 mod store;
@@ -19,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use super::secret::Secret;
 pub(super) use aggregate::Aggregate;
 pub use aggregate::Prefix;
+pub(super) use client::Client;
 pub(super) use security_headers::SecurityHeaders;
-pub(super) use server::Server;
+pub(super) use server::{Server, Sign};
 pub(super) use store::Store;
 pub(super) use timeouts::Timeouts;
 pub(super) use tokens::TokenAlgorithm;
@@ -175,7 +177,7 @@ impl Default for Listen {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Auth {
-    /// `bearer`: a key with every call. `none`: everybody, on loopback in development only. Env `AUTH_MODE`.
+    /// `bearer`: a key with every call, or a signature. `hmac`: a signature, and nothing else. `none`: everybody, on loopback in development only. Env `AUTH_MODE`.
     pub(super) mode: Mode,
     /// What stands in front of managed keys: 2 to 16 small letters, digits and `_`, with `_` at the end. Keys that were
     /// made with another one work on. Env `API_KEY_PREFIX`.
@@ -197,6 +199,10 @@ pub(super) struct Auth {
     pub(super) tokens: Tokens,
     /// Others whose tokens are taken, like a company's single sign-on.
     pub(super) issuers: Vec<Issuer>,
+    /// The clients that sign their requests; that of `API_KEY_HMAC_SECRET` comes on top.
+    pub(super) clients: Vec<Client>,
+    /// Lets production accept signatures of the compatibility scheme, which cover neither host nor headers.
+    pub(super) danger_allow_compat_signatures: bool,
 }
 
 impl Default for Auth {
@@ -210,6 +216,8 @@ impl Default for Auth {
             offered_scopes: Vec::new(),
             tokens: Tokens::default(),
             issuers: Vec::new(),
+            clients: Vec::new(),
+            danger_allow_compat_signatures: false,
         }
     }
 }
@@ -217,13 +225,15 @@ impl Default for Auth {
 /// How callers prove who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(extend("x-later" = ["hmac", "jwt", "oauth", "session", "mtls", "managed"]))]
+#[schemars(extend("x-later" = ["jwt", "oauth", "session", "mtls", "managed"]))]
 pub(super) enum Mode {
     /// Not at all: on loopback in development only.
     None,
     /// By a static key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
     #[default]
     Bearer,
+    /// By a signature over the request.
+    Hmac,
 }
 
 /// One key. It says where its text is kept in exactly one of `sha256`, `key_file`, `key_env` and `key`.
@@ -284,6 +294,8 @@ pub(super) struct Limits {
     pub(super) counted: u32,
     /// Bytes of a request's body.
     pub(super) body: String,
+    /// Bytes of the body of a signed request, which is read before its signature can be judged.
+    pub(super) signed_body: String,
     /// Bytes of a tool's arguments.
     pub(super) arguments: String,
     /// Bytes of one message of an upstream's answer.
@@ -308,6 +320,7 @@ impl Default for Limits {
             per_caller_per_minute: 1_000,
             counted: 1_000_000,
             body: "10MiB".to_owned(),
+            signed_body: "1MiB".to_owned(),
             arguments: "1MiB".to_owned(),
             answer: "10MiB".to_owned(),
             header: "64KiB".to_owned(),

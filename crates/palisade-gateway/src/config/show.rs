@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::checked::StaticKey;
+use super::checked::Auth;
 use super::env::{Sets, TABLE, Vars};
 use super::fault::Place;
 use super::merge::Layered;
@@ -24,13 +24,13 @@ pub(super) struct Line {
 }
 
 /// The lines of a configuration.
-pub(super) fn lines(raw: &raw::File, keys: &[StaticKey], layered: &Layered, vars: &Vars) -> Vec<Line> {
+pub(super) fn lines(raw: &raw::File, auth: &Auth, layered: &Layered, vars: &Vars) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Ok(tree) = serde_json::to_value(raw) {
         walk("", &tree, layered, &mut lines);
     }
-    for key in keys {
-        let setting = format!("key:{}", key.name);
+    let keys = auth.keys.iter().map(|key| format!("key:{}", key.name));
+    for setting in keys.chain(auth.clients.iter().map(|client| format!("client:{}", client.name))) {
         lines.push(Line { setting, value: SET.to_owned(), place: Place::Default, origin: "a caller".to_owned() });
     }
     for row in TABLE {
@@ -38,7 +38,7 @@ pub(super) fn lines(raw: &raw::File, keys: &[StaticKey], layered: &Layered, vars
             Sets::Setting(_) | Sets::Port | Sets::DisableAuth => continue,
             Sets::Later { default, .. } => (vars.get(row.name), default),
             Sets::ServerMode => (vars.get(row.name), "http"),
-            Sets::Keys | Sets::Key(_) | Sets::KeyHashes => (vars.get(row.name), ""),
+            Sets::Keys | Sets::Key(_) | Sets::KeyHashes | Sets::ClientSecret => (vars.get(row.name), ""),
         };
         let value = match set {
             Some(_) if row.secret => SET.to_owned(),

@@ -18,6 +18,7 @@ pub(crate) mod changes;
 pub(crate) mod facts;
 mod file;
 pub(crate) mod keys;
+pub(crate) mod once;
 mod schema;
 
 use std::fmt;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -49,6 +50,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Content {
     /// A body that is still on the wire.
     Wire(Incoming),
+    /// A body that was read to know who sent it.
+    Read(Bytes),
     /// A line of standard input: so many bytes, read where it was found.
     Line(usize, Result<Messages, Refusal>),
     /// Nothing.

@@ -37,7 +37,8 @@ impl Breaker {
         match self.lock().enter(time::now().monotonic_ms) {
             Ok(pass) => Ok(Attempt { breaker: self, pass: Some(pass) }),
             Err(wait_ms) => Err(unavailable("the server failed before: it is left alone for a while")
-                .retry_after(Duration::from_millis(wait_ms))),
+                .retry_after(Duration::from_millis(wait_ms))
+                .undone()),
         }
     }
 

@@ -13,6 +13,8 @@ use std::task::{Context, Poll};
 
 use ::http::HeaderMap;
 use bytes::Bytes;
+use palisade_guard::authenticate::Principal;
+use palisade_guard::authorize;
 use palisade_guard::message::{Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
@@ -109,6 +111,8 @@ pub(crate) struct Server {
     pub(crate) lists: palisade_guard::identify::IpLists,
     /// Methods beyond the specification that may pass.
     pub(crate) extra_methods: Box<[Box<str>]>,
+    /// Whether only signed requests may call it.
+    pub(crate) signed: bool,
     /// How it is reached.
     pub(crate) upstream: Upstream,
     /// What is known of its tools.
@@ -127,6 +131,11 @@ pub(crate) enum Upstream {
 }
 
 impl Server {
+    /// Whether it exists to this caller.
+    pub(crate) fn is_open_to(&self, caller: &Principal) -> bool {
+        authorize::may_see(caller, &self.name) && (!self.signed || caller.signs() || caller.is_anonymous())
+    }
+
     /// Sends one vetted call and waits for the answer's beginning.
     pub(crate) async fn forward(
         &self,

@@ -9,4 +9,5 @@ pub(crate) mod audit;
 pub(crate) mod authenticate;
 pub(crate) mod limit;
 pub(crate) mod message;
+pub(crate) mod signed;
 pub(crate) mod token;

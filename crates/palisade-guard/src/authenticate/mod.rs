@@ -5,7 +5,8 @@
 //!    there, and never tried with the next method.
 //! 3. Keys stand in `Authorization: Bearer K` or `X-API-Key: K`. Both may stand together only if they are the same key.
 //! 4. Tokens stand in `Authorization` alone, and are told from keys by their form ([`token`]).
-//! 5. A credential comes from the request alone, never from a path, a query or our own environment.
+//! 5. A signature stands alone: with a key beside it there are two credentials, and the request is refused.
+//! 6. A credential comes from the request alone, never from a path, a query or our own environment.
 //!
 //! The credential ends here: a [`Principal`] does not hold it, so no later stage can pass it on.
 //!
@@ -15,6 +16,7 @@
 pub mod key_text;
 pub mod managed_key;
 pub mod resource;
+mod signed;
 mod static_key;
 pub mod token;
 
@@ -23,12 +25,14 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
+pub use signed::{Client, Clients, Pending, first, missing};
 pub use static_key::{Key, Keys};
 use token::{Need, Tokens, Verified};
 
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::refusal::{Reason, Refusal};
+use crate::sign::Request;
 use crate::token::{Compact, TOKEN_BYTES};
 use key_text::PublicId;
 use managed_key::{Found, ManagedKey, ManagedKeys};
@@ -51,6 +55,8 @@ pub struct Methods {
     pub managed: Option<Arc<ManagedKeys>>,
     /// Tokens, where any are taken.
     pub tokens: Option<Tokens>,
+    /// Clients that sign their requests.
+    pub clients: Clients,
 }
 
 /// What a request shows of its caller.
@@ -75,6 +81,8 @@ pub enum Verdict {
     Accept(Principal),
     /// A token about which something must be fetched first.
     Unsettled(Need),
+    /// Somebody whose signature must be held against the body.
+    Signed(Box<Pending>),
 }
 
 impl Verdict {
@@ -82,7 +90,7 @@ impl Verdict {
     pub fn principal(self) -> Option<Principal> {
         match self {
             Self::Accept(principal) => Some(principal),
-            Self::Unsettled(_) => None,
+            Self::Unsettled(_) | Self::Signed(_) => None,
         }
     }
 }
@@ -102,6 +110,8 @@ enum Proof {
     Key([u8; 32]),
     Managed(PublicId, [u8; 32]),
     Token(Arc<Verified>),
+    /// By what the secret is known.
+    Signature([u8; 32]),
 }
 
 impl Principal {
@@ -127,6 +137,7 @@ impl Principal {
             Proof::Key(_) => "key",
             Proof::Managed(..) => "managed_key",
             Proof::Token(_) => "token",
+            Proof::Signature(_) => "signature",
         }
     }
 
@@ -144,6 +155,11 @@ impl Principal {
             Proof::Token(found) => found.refresh(),
             _ => None,
         }
+    }
+
+    /// Whether the request was signed.
+    pub const fn signs(&self) -> bool {
+        matches!(self.proof, Proof::Signature(_))
     }
 }
 
@@ -169,6 +185,9 @@ pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Ref
     let Config::Credentials(methods) = config else {
         return Ok(Verdict::Accept(Config::anonymous()));
     };
+    if let Some(pending) = signature(methods, presented)? {
+        return Ok(Verdict::Signed(Box::new(pending)));
+    }
     let bearer = bearer(presented.headers)?;
     let api_key = single(presented.headers, &X_API_KEY)?;
     let credential = match (bearer, api_key) {
@@ -213,6 +232,16 @@ fn by_managed(key: &ManagedKey, id: PublicId, digest: [u8; 32]) -> Principal {
     Principal { id: Arc::clone(&key.principal), grant: Arc::clone(&key.grant), proof }
 }
 
+/// What is known of a signed request; `None` for one that is not signed.
+fn signature(methods: &Methods, presented: &Presented<'_>) -> Result<Option<Pending>, Refusal> {
+    let Presented { method, uri, headers, now, .. } = presented;
+    let pending = methods.clients.read(&Request::of(method, uri, headers), now.unix_ms / 1000)?;
+    if pending.is_some() && (headers.contains_key(AUTHORIZATION) || headers.contains_key(&X_API_KEY)) {
+        return Err(Refusal::new(Reason::CredentialMalformed).because("a signature and a key"));
+    }
+    Ok(pending)
+}
+
 fn by_key(key: &Key) -> Principal {
     Principal { id: Arc::clone(&key.id), grant: Arc::clone(&key.grant), proof: Proof::Key(key.digest) }
 }
@@ -230,6 +259,9 @@ pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Princip
             Some(by_managed(&key, *id, *digest))
         }
         (Config::Credentials(methods), Proof::Token(found)) => methods.tokens.as_ref()?.again(found, now),
+        (Config::Credentials(methods), Proof::Signature(secret)) => {
+            methods.clients.again(&caller.id, secret).map(|client| signed::by_signature(client, *secret))
+        }
         _ => None,
     }
 }

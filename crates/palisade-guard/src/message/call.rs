@@ -113,6 +113,11 @@ impl Message {
         self.envelope.param(&["arguments"]).map(|(span, _)| span)
     }
 
+    /// Where `params` stands.
+    pub fn params(&self) -> Option<Range<usize>> {
+        self.envelope.params_span()
+    }
+
     /// Where `params._meta.progressToken` stands.
     pub fn progress_token(&self) -> Option<Range<usize>> {
         self.envelope.param(&["_meta", "progressToken"]).map(|(span, _)| span)

@@ -86,6 +86,11 @@ impl Envelope {
         self.params
     }
 
+    /// Where `params` stands.
+    pub fn params_span(&self) -> Option<Range<usize>> {
+        self.outline.get(&self.bytes, None, "params").map(|(_, member)| member.value.clone())
+    }
+
     /// The member at `path` below `params`.
     pub fn param(&self, path: &[&str]) -> Option<(Range<usize>, Kind)> {
         let mut at = self.params()?;

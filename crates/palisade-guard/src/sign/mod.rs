@@ -20,6 +20,7 @@ pub mod compat;
 pub mod fields;
 pub mod headers;
 pub mod messages;
+pub mod nonces;
 mod parts;
 mod secret;
 mod signer;
@@ -116,6 +117,12 @@ pub struct Statement {
     digest: Option<[u8; 32]>,
 }
 
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement").field("scheme", &self.scheme).field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
 /// Why a signature is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -186,21 +193,19 @@ impl Statement {
         Ok(())
     }
 
-    /// Whether the signature is one of these secrets', over this request with this body. Every secret is tried, and
-    /// each in the same time.
-    pub fn holds(&self, secrets: &Secrets, body: &[u8]) -> Result<(), Fault> {
+    /// Whether the signature is one of these secrets', over this request with this body, and by what that secret is
+    /// known. Every secret is tried, and each in the same time.
+    pub fn holds(&self, secrets: &Secrets, body: &[u8]) -> Result<[u8; 32], Fault> {
         let held = match self.scheme {
             Scheme::Headers => secrets.verify(&headers::whole(&self.base, &sha256(body)), &self.mac),
             Scheme::Messages => secrets.verify(&self.base, &self.mac),
             Scheme::Compat => secrets.verify(&[self.base.as_slice(), body].concat(), &self.mac),
         };
-        if !held {
-            return Err(Fault::Wrong);
-        }
+        let secret = held.ok_or(Fault::Wrong)?;
         match self.digest {
             Some(digest) if digest != sha256(body) => Err(Fault::OtherBody),
             None if self.scheme == Scheme::Messages && !body.is_empty() => Err(Fault::OtherBody),
-            _ => Ok(()),
+            _ => Ok(secret),
         }
     }
 

@@ -13,31 +13,59 @@ pub struct Weak;
 
 /// One secret or two, both good.
 #[derive(Clone)]
-pub struct Secrets([hmac::Key; 2]);
+pub struct Secrets([Secret; 2]);
+
+#[derive(Clone)]
+struct Secret {
+    key: hmac::Key,
+    /// By which it is known, without being known.
+    digest: [u8; 32],
+}
 
 impl Secrets {
     /// The secrets of a client: `second` while they are rotated.
     pub fn new(first: &[u8], second: Option<&[u8]>) -> Result<Self, Weak> {
         let key = |secret: &[u8]| match secret.len() {
-            LEAST_BYTES.. => Ok(hmac::Key::new(hmac::HMAC_SHA256, secret)),
+            LEAST_BYTES.. => Ok(Secret::new(hmac::Key::new(hmac::HMAC_SHA256, secret))),
             _ => Err(Weak),
         };
         // One secret is tried twice, so that it cannot be seen how many a client has.
         Ok(Self([key(first)?, key(second.unwrap_or(first))?]))
     }
 
-    /// Whether this is the MAC under one of them.
-    pub(super) fn verify(&self, base: &[u8], mac: &[u8; 32]) -> bool {
+    /// Whether one of them is known by this.
+    pub fn has(&self, digest: &[u8; 32]) -> bool {
+        self.0.iter().any(|secret| secret.digest == *digest)
+    }
+
+    /// By what the secret is known whose MAC this is.
+    pub(super) fn verify(&self, base: &[u8], mac: &[u8; 32]) -> Option<[u8; 32]> {
         let [first, second] = &self.0;
-        let (first, second) = (hmac::verify(first, base, mac), hmac::verify(second, base, mac));
-        first.is_ok() | second.is_ok()
+        let fits = |secret: &Secret| hmac::verify(&secret.key, base, mac).is_ok();
+        match (fits(first), fits(second)) {
+            (true, _) => Some(first.digest),
+            (false, true) => Some(second.digest),
+            (false, false) => None,
+        }
     }
 
     /// The MAC under the first.
     pub(super) fn mac(&self, base: &[u8]) -> [u8; 32] {
         let [first, _] = &self.0;
+        first.mac(base)
+    }
+}
+
+impl Secret {
+    fn new(key: hmac::Key) -> Self {
+        let mut secret = Self { key, digest: [0; 32] };
+        secret.digest = secret.mac(b"palisade: by what a secret is known");
+        secret
+    }
+
+    fn mac(&self, base: &[u8]) -> [u8; 32] {
         let mut mac = [0; 32];
-        mac.copy_from_slice(hmac::sign(first, base).as_ref());
+        mac.copy_from_slice(hmac::sign(&self.key, base).as_ref());
         mac
     }
 }

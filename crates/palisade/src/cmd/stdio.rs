@@ -39,7 +39,8 @@ pub(crate) fn stdio(arguments: Stdio) -> ExitCode {
     }
 }
 
-fn serve(loaded: Loaded, source: Option<Source>) -> ExitCode {
+/// Serves at standard input and output until the client is done.
+pub(super) fn serve(loaded: Loaded, source: Option<Source>) -> ExitCode {
     let Loaded { config, origin, .. } = loaded;
     logs::begin(config.log);
     for note in &config.notes {

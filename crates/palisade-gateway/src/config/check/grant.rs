@@ -9,10 +9,36 @@ use super::{Check, listen};
 use crate::config::raw;
 use crate::config::shape::nearest;
 
-/// The grant of the key at `at`. What is wrong is a fault, and left out.
-pub(super) fn read(at: &str, raw: &raw::Key, servers: &[Arc<str>], check: &mut Check<'_>) -> Grant {
-    let lists = listen::lists(at, &raw.allow, &raw.deny, check);
-    let listed = self::servers(at, raw.servers.as_deref(), servers, check);
+/// What the file says of it, in a key or a client.
+pub(super) struct Rights<'r> {
+    servers: Option<&'r [String]>,
+    scopes: Option<&'r [String]>,
+    groups: &'r [String],
+    allow: &'r [String],
+    deny: &'r [String],
+    limit: Option<u32>,
+}
+
+impl<'r> From<&'r raw::Key> for Rights<'r> {
+    fn from(raw: &'r raw::Key) -> Self {
+        let (servers, scopes) = (raw.servers.as_deref(), raw.scopes.as_deref());
+        let raw::Key { groups, allow, deny, .. } = raw;
+        Self { servers, scopes, groups, allow, deny, limit: raw.limit_per_minute }
+    }
+}
+
+impl<'r> From<&'r raw::Client> for Rights<'r> {
+    fn from(raw: &'r raw::Client) -> Self {
+        let (servers, scopes) = (raw.servers.as_deref(), raw.scopes.as_deref());
+        let raw::Client { groups, allow, deny, .. } = raw;
+        Self { servers, scopes, groups, allow, deny, limit: raw.limit_per_minute }
+    }
+}
+
+/// The grant of the key or client at `at`. What is wrong is a fault, and left out.
+pub(super) fn read(at: &str, raw: &Rights<'_>, servers: &[Arc<str>], check: &mut Check<'_>) -> Grant {
+    let lists = listen::lists(at, raw.allow, raw.deny, check);
+    let listed = self::servers(at, raw.servers, servers, check);
     let scopes = raw.scopes.as_ref().map(|texts| {
         Scopes::read(texts.iter().map(String::as_str)).unwrap_or_else(|(text, why)| {
             check.fault(&format!("{at}.scopes"), format!("{text:?} is not a scope: {why}"), SCOPE_CURE);
@@ -23,7 +49,7 @@ pub(super) fn read(at: &str, raw: &raw::Key, servers: &[Arc<str>], check: &mut C
         check.fault(&format!("{at}.groups"), format!("{name:?} is not a name for a group"), NAME_CURE);
     }
     let groups = raw.groups.iter().map(|name| Arc::from(name.as_str())).collect();
-    Grant { servers: listed, scopes, words: None, groups, lists, limit: raw.limit_per_minute }
+    Grant { servers: listed, scopes, words: None, groups, lists, limit: raw.limit }
 }
 
 /// The servers that a list names; `None` where there is no list.

@@ -106,7 +106,7 @@ fn bare(digest: [u8; 32]) -> StaticKey {
 /// One `[[auth.keys]]`.
 fn configured(index: usize, raw: &raw::Key, servers: &[Arc<str>], check: &mut Check<'_>, ring: &mut Ring) {
     let at = format!("auth.keys[{index}]");
-    let grant = grant::read(&at, raw, servers, check);
+    let grant = grant::read(&at, &grant::Rights::from(raw), servers, check);
     let Some(digest) = digest(&at, raw, check) else { return };
     let name = raw.name.clone().unwrap_or_else(|| ring.next_name());
     let key = StaticKey { name: Arc::from(name), digest, grant };
@@ -302,6 +302,12 @@ pub(in crate::config) fn variables(raw: &raw::File) -> impl Iterator<Item = &str
     keys.chain(headers.chain(&raw.store.pepper).filter_map(|value| match value.reference() {
         Some(Reference::Env(name)) => Some(name),
         _ => None,
+    }))
+    .chain(raw.auth.clients.iter().flat_map(|client| &client.secrets).filter_map(|secret| {
+        match secret.reference() {
+            Some(Reference::Env(name)) => Some(name),
+            _ => None,
+        }
     }))
 }
 

@@ -3,6 +3,7 @@
 //! A setting that cannot be read gets a harmless stand-in, so that the rest is still judged; with a single fault the
 //! whole is thrown away, so no stand-in is ever used.
 
+mod clients;
 mod grant;
 pub(super) mod keys;
 pub(super) mod listen;
@@ -17,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checked::{
-    Aggregate, Audit, Auth, AuthMode, Config, KeyForm, Log, MessageLimits, StaticKey, StorePlace, Timeouts,
+    Aggregate, Audit, Auth, AuthMode, Config, KeyForm, Log, MessageLimits, SigningClient, StaticKey, StorePlace,
+    Timeouts,
 };
 use super::env::Vars;
 use super::fault::{Faults, Place};
@@ -73,17 +75,21 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let edge = listen::edge(&raw.listen, check);
     let names: Vec<Arc<str>> = raw.servers.keys().map(|name| Arc::from(name.as_str())).collect();
     let keys = keys::all(&raw.auth, &names, check);
+    let clients = clients::all(&raw.auth, &names, check);
     let loopback = listen.address.ip().is_loopback();
     let audit = audit(&raw.audit, check);
     let store = store::store(&raw.store, &audit, check);
     let may_be_without = loopback || check.strict || store.place != StorePlace::Memory || check.flags.tends_keys;
-    let auth = auth(raw, keys, &names, may_be_without, check);
+    let auth = auth(raw, (keys, clients), &names, may_be_without, check);
     if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
         notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
         if !auth.keys.is_empty() {
             notes.push("keys are configured, but auth.mode = \"none\" asks for none of them".to_owned());
         }
+    }
+    if auth.mode == AuthMode::Signatures && !auth.keys.is_empty() {
+        notes.push("keys are configured, but auth.mode = \"hmac\" takes signatures alone".to_owned());
     }
     if !loopback && edge.hosts.is_empty() && !check.strict {
         notes.push("listen.hosts is empty: only calls to localhost are served, whatever the address".to_owned());
@@ -117,7 +123,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
 
 fn auth(
     raw: &raw::File,
-    keys: Vec<StaticKey>,
+    (keys, clients): (Vec<StaticKey>, Vec<SigningClient>),
     servers: &[Arc<str>],
     may_be_without: bool,
     check: &mut Check<'_>,
@@ -129,17 +135,25 @@ fn auth(
     let mode = match raw.mode {
         raw::Mode::None => AuthMode::None,
         raw::Mode::Bearer => AuthMode::Keys,
+        raw::Mode::Hmac => AuthMode::Signatures,
     };
-    // On loopback in development one is made and shown; production has a rule of its own; a store may hold some.
-    if mode == AuthMode::Keys && keys.is_empty() && issuers.is_empty() && !may_be_without {
-        check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);
+    if mode == AuthMode::Signatures && clients.is_empty() {
+        let place = check.layered.place("auth.mode");
+        check.missing("auth.clients", place, "signatures are asked for, and nobody can make one", clients::CURE);
     }
     if !is_prefix(&raw.key_prefix) {
         let cure = "write 2 to 16 of a-z, 0-9 and \"_\", with \"_\" at the end, like \"mcp_\"";
         check.fault("auth.key_prefix", format!("{:?} cannot stand in front of keys", raw.key_prefix), cure);
     }
     let form = KeyForm { prefix: raw.key_prefix.clone(), length: count(raw.key_length) };
-    Auth { mode, keys, form, public_url, offered: raw.offered_scopes.clone(), tokens: own, issuers }
+    let compat_signatures = raw.danger_allow_compat_signatures || !check.strict;
+    let offered = raw.offered_scopes.clone();
+    let auth = Auth { mode, keys, form, public_url, offered, tokens: own, issuers, clients, compat_signatures };
+    // On loopback in development one is made and shown; production has a rule of its own; a store may hold some.
+    if auth.wants_a_key() && !may_be_without {
+        check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);
+    }
+    auth
 }
 
 /// Mode `none` trusts everybody who reaches the socket, so nobody but this machine may.
@@ -182,6 +196,7 @@ fn message(raw: &raw::Limits, check: &mut Check<'_>) -> MessageLimits {
         );
     }
     MessageLimits {
+        signed_body: bytes(check.size("limits.signed_body", &raw.signed_body, 1024..=1024 * MIB)),
         body: bytes(body),
         arguments: bytes(arguments),
         answer: bytes(check.size("limits.answer", &raw.answer, 1024..=1024 * MIB)),

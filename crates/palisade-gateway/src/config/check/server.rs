@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Uri};
+use palisade_guard::sign::{Scheme, Signer, Unfit};
 
 use super::quantity::SECOND;
 use super::{Check, keys, listen};
-use crate::config::checked::{Server, Upstream};
+use crate::config::checked::{Server, Sign, Upstream};
 use crate::config::env;
 use crate::config::fault::Place;
 use crate::config::raw;
@@ -44,6 +45,7 @@ fn one(name: &str, raw: &raw::Server, check: &mut Check<'_>) -> Server {
         lists: listen::lists(&setting, &raw.allow, &raw.deny, check),
         methods: raw.methods.iter().map(|method| method.as_str().into()).collect(),
         max_sessions: super::count(raw.max_sessions),
+        signed: raw.signed,
     }
 }
 
@@ -81,7 +83,24 @@ fn http(setting: &str, raw: &raw::Server, url: &Url, check: &mut Check<'_>) -> U
     });
     let ca_file = ca_file(setting, raw.ca_file.as_deref(), check);
     let headers = raw.headers.iter().filter_map(|(name, value)| header(setting, name, value, check)).collect();
-    Upstream::Http { url: uri, headers, ca_file }
+    let sign = raw.sign.as_ref().and_then(|sign| signing(&format!("{setting}.sign"), sign, check));
+    Upstream::Http { url: uri, headers, ca_file, sign }
+}
+
+fn signing(at: &str, raw: &raw::Sign, check: &mut Check<'_>) -> Option<Sign> {
+    let secret = resolve(&format!("{at}.secret"), &raw.secret, check)?;
+    match Signer::new(Scheme::Headers, &raw.key_id, secret.reveal().as_bytes()) {
+        Ok(_) => Some(Sign { key_id: raw.key_id.clone(), secret }),
+        Err(Unfit::KeyId) => {
+            let cure = "write 1 to 64 ASCII letters, digits, \".\", \"_\" or \"-\"";
+            check.fault(&format!("{at}.key_id"), format!("{:?} is not a key id", raw.key_id), cure);
+            None
+        }
+        Err(_) => {
+            check.fault(&format!("{at}.secret"), "has fewer than 32 bytes", "make one with `palisade keys generate`");
+            None
+        }
+    }
 }
 
 /// Certificates to believe instead of the system's.
@@ -141,7 +160,8 @@ fn header(setting: &str, name: &str, value: &Secret, check: &mut Check<'_>) -> O
 }
 
 fn stdio(setting: &str, raw: &raw::Server, check: &mut Check<'_>) -> Upstream {
-    for (name, given) in [("headers", !raw.headers.is_empty()), ("ca_file", raw.ca_file.is_some())] {
+    let given = [raw.sign.is_some(), raw.ca_file.is_some(), !raw.headers.is_empty()];
+    for (name, given) in ["sign", "ca_file", "headers"].into_iter().zip(given) {
         if given && raw.command.is_some() {
             check.fault(&format!("{setting}.{name}"), "goes with a url, not with a command", "remove it");
         }

@@ -15,6 +15,7 @@ mod opening;
 mod own;
 mod pool;
 mod prelude;
+mod signing;
 pub(crate) mod tls;
 
 use std::io;
@@ -32,6 +33,7 @@ use palisade_guard::edge;
 use palisade_guard::message::headers::SESSION;
 use palisade_guard::message::{Call, Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::sign::Signer;
 use palisade_guard::validate::Vetted;
 
 use super::breaker::{self, Breaker};
@@ -57,6 +59,7 @@ pub(crate) struct HttpUpstream {
     host: HeaderValue,
     /// The operator's headers, credentials of the gateway among them.
     own: Vec<(HeaderName, HeaderValue)>,
+    signer: Option<Signer>,
     answer_timeout: Duration,
     answer_bytes: usize,
 }
@@ -69,6 +72,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) url: &'a Uri,
     /// The operator's headers.
     pub(crate) own: Vec<(HeaderName, HeaderValue)>,
+    /// What signs every request.
+    pub(crate) signer: Option<Signer>,
     /// Certificates to trust instead of the system's, in PEM.
     pub(crate) ca_file: Option<&'a Path>,
     /// How long it may take to begin an answer, or be silent inside one.
@@ -96,6 +101,7 @@ impl HttpUpstream {
             path: path.parse().map_err(io::Error::other)?,
             host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
             own: settings.own,
+            signer: settings.signer,
             answer_timeout: settings.answer_timeout,
             answer_bytes: settings.answer_bytes,
         })
@@ -161,11 +167,11 @@ impl HttpUpstream {
     fn request(
         &self,
         method: &Method,
-        body: Bytes,
+        body: &Bytes,
         headers: &HeaderMap,
         session: Option<&Resumed>,
     ) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = self.path.clone();
         let out = request.headers_mut();
@@ -183,6 +189,9 @@ impl HttpUpstream {
         }
         for (name, value) in &self.own {
             out.insert(name.clone(), value.clone());
+        }
+        if let Some(signer) = &self.signer {
+            signing::sign(signer, &mut request, headers, body);
         }
         request
     }

@@ -56,7 +56,7 @@ impl HttpUpstream {
     /// Tells something.
     pub(crate) async fn tell(&self, body: &Bytes, session: Option<&Resumed>) -> Result<(), Refusal> {
         let headers = own_headers(session.map(|session| session.revision));
-        let request = self.request(&Method::POST, body.clone(), &headers, session);
+        let request = self.request(&Method::POST, body, &headers, session);
         let (response, connection) = self.pool.send(request).await?;
         self.read_to_end(response.into_body(), connection).await.map(drop)
     }
@@ -64,7 +64,7 @@ impl HttpUpstream {
     /// Ends a session of the gateway's own; one that cannot be ended expires upstream.
     pub(crate) async fn end(&self, session: &Resumed) {
         let headers = own_headers(Some(session.revision));
-        let request = self.request(&Method::DELETE, Bytes::new(), &headers, Some(session));
+        let request = self.request(&Method::DELETE, &Bytes::new(), &headers, Some(session));
         if let Session::Http(id) = &session.session {
             self.sessions.forget(id);
         }
@@ -80,7 +80,7 @@ impl HttpUpstream {
         session: Option<&Resumed>,
         id: Bytes,
     ) -> Result<(HeaderMap, Bytes), Refusal> {
-        let request = self.request(&Method::POST, body, &headers, session);
+        let request = self.request(&Method::POST, &body, &headers, session);
         let (response, connection) = self.pool.send(request).await?;
         let (head, body) = response.into_parts();
         let revision = session.map_or(Revision::V2025_11_25, |session| session.revision);

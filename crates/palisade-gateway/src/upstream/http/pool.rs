@@ -62,7 +62,7 @@ impl Pool {
                 },
             }
         }
-        let mut connection = Box::pin(self.connect()).await?;
+        let mut connection = Box::pin(self.connect()).await.map_err(Refusal::undone)?;
         match connection.send(request).await {
             Ok(response) => Ok((response, connection)),
             Err(failed) => Err(unavailable(failed.into_error())),

@@ -292,7 +292,7 @@ impl StdioUpstream {
 
     fn cannot_start(&self, error: &std::io::Error) -> Refusal {
         tracing::error!(server = %self.settings.name, %error, "the server cannot be started");
-        unavailable(error)
+        unavailable(error).undone()
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Arc<LegacySession>>> {

@@ -87,7 +87,7 @@ fn judged(config: &Config, method: &Method, path: &str, token: &str, now: u64) -
 fn call(config: &Config, path: &str, token: &str) -> Result<Principal, Reason> {
     match judged(config, &Method::POST, path, token, NOW).map_err(|refusal| refusal.reason())? {
         Verdict::Accept(principal) => Ok(principal),
-        Verdict::Unsettled(need) => panic!("{need:?}"),
+        verdict => panic!("{verdict:?}"),
     }
 }
 

@@ -1,0 +1,54 @@
+//! `palisade connect URL`: a server by HTTP that wants a key or signatures, for a client that can only start a command.
+//!
+//! It is a gateway by itself, as `palisade stdio --url` is, which adds the credential to every request. So sessions,
+//! streams, requests of the server, resumption and cancellation are what they are there.
+//!
+//! Standard output belongs to the protocol: whatever there is to say goes to standard error.
+
+use std::process::ExitCode;
+
+use palisade_gateway::config::{self, Credential, Flags, Secret, ServerFlag, Start};
+use palisade_guard::sign::DEFAULT_KEY_ID;
+
+use super::{private_file, stdio};
+use crate::cli::Connect;
+use crate::say;
+
+/// Connects until the client is done.
+pub(crate) fn connect(arguments: Connect) -> ExitCode {
+    let credential = match credential(&arguments) {
+        Ok(credential) => credential,
+        Err(fault) => {
+            say::err(format_args!("fault: {fault}"));
+            return ExitCode::from(say::EX_CONFIG);
+        }
+    };
+    let Connect { url, log_level, log_format, .. } = arguments;
+    let flags = Flags {
+        log_level,
+        log_format,
+        servers: vec![("server".to_owned(), ServerFlag::Url(Secret::new(url)))],
+        credential,
+        stdio: true,
+        ..Flags::default()
+    };
+    // What is set for a gateway on this machine is not for its clients.
+    let vars = config::env::Vars::new();
+    match config::load(&flags, None, &vars, Start::AdHoc) {
+        Ok(loaded) => stdio::serve(loaded, None),
+        Err(faults) => say::faults(&faults),
+    }
+}
+
+fn credential(arguments: &Connect) -> Result<Option<Credential>, String> {
+    let Some(path) = &arguments.key_file else {
+        return if arguments.signed { Err("--signed needs --key-file FILE".to_owned()) } else { Ok(None) };
+    };
+    let private_file::Named { name, secret } = private_file::read(path)?;
+    let secret = Secret::new(secret);
+    if !arguments.signed {
+        return Ok(Some(Credential::Key(secret)));
+    }
+    let key_id = arguments.key_id.clone().or(name).unwrap_or_else(|| DEFAULT_KEY_ID.to_owned());
+    Ok(Some(Credential::Signature { key_id, secret }))
+}

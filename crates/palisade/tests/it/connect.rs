@@ -1,0 +1,69 @@
+//! `palisade connect`: clients that only start commands, in front of a gateway that demands signatures.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::gate::{Gate, write_private};
+use crate::harness::{Client, Plan, Process, Report, built};
+use crate::signed::{SECRET, signed_gate};
+
+fn fixture() -> (Process, String) {
+    let mut command = Command::new(built("palisade-fixture"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    let server = Process::start(command);
+    let url = server.wait_for("listening on ");
+    (server, url)
+}
+
+/// What a client's configuration has for a server.
+fn entry(gate: &Gate, more: &[&str]) -> Vec<String> {
+    let url = format!("http://{}/mcp", gate.address);
+    let words = [env!("CARGO_BIN_EXE_palisade"), "connect", &url].into_iter().chain(more.iter().copied());
+    words.map(str::to_owned).collect()
+}
+
+fn visit(entry: &[String], client: Client) -> Report {
+    let mut plan = Plan::starting(entry.to_vec())
+        .step(json!({"call": "test_tool_with_progress", "progress": true}))
+        .call("test_sampling", &json!({"prompt": "say something"}))
+        .call("test_elicitation", &json!({"message": "who are you?"}));
+    plan.declares = vec!["sampling", "elicitation"];
+    let report = plan.visit(client);
+    report.must_succeed();
+    assert_eq!(report.notifications_of("notifications/progress"), 3, "{client:?}");
+    assert_eq!(report.asked, ["sampling/createMessage", "elicitation/create"], "{client:?}");
+    assert!(report.text(1).contains("a canned answer") && report.text(2).contains("ada@example.com"), "{client:?}");
+    report
+}
+
+/// B4: the official clients' stdio configuration drives a gateway that demands signatures, in both eras: calls, streams,
+/// and what the server asks of the client.
+#[test]
+fn official_clients_sign() {
+    let (_server, url) = fixture();
+    let gate = signed_gate(&url, "hmac", "");
+    let key = gate.dir.path().join("desk.key");
+    write_private(&key, &format!("desk-1 {SECRET}\n"));
+    let entry = entry(&gate, &["--signed", "--key-file", key.to_str().unwrap()]);
+    for client in [&Client::LEGACY[..], &Client::MODERN].concat() {
+        visit(&entry, client);
+    }
+    let journal = gate.journal();
+    let methods: Vec<_> = journal.iter().filter(|line| line["kind"] == "closing").map(|line| &line["auth"]).collect();
+    assert!(!methods.is_empty() && methods.iter().all(|method| *method == "signature"), "{methods:?}");
+}
+
+/// B2, B4: the same with a key; and with a wrong secret nothing gets through.
+#[test]
+fn a_key_connects_too() {
+    let (_server, url) = fixture();
+    let gate = signed_gate(&url, "bearer", "[[auth.keys]]\nname = \"ci\"\nkey = \"bench-key-00000\"");
+    let (key, wrong) = (gate.dir.path().join("ci.key"), gate.dir.path().join("wrong.key"));
+    write_private(&key, "bench-key-00000\n");
+    write_private(&wrong, &format!("desk-1 {}\n", SECRET.replace('k', "l")));
+    visit(&entry(&gate, &["--key-file", key.to_str().unwrap()]), Client::TypeScript2("2026-07-28"));
+    let mut plan = Plan::starting(entry(&gate, &["--signed", "--key-file", wrong.to_str().unwrap()]));
+    let report = plan.visit(Client::Python("legacy"));
+    assert!(report.error.is_some(), "a wrong secret got in");
+}
