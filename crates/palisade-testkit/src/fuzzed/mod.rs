@@ -19,13 +19,14 @@ pub mod json_rpc;
 pub mod lines;
 mod pieces;
 mod plain;
+pub mod signature;
 pub mod token;
 
 /// One of them.
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
@@ -34,4 +35,5 @@ pub const ALL: [(&str, Target); 8] = [
     ("config_toml", config_toml::hold),
     ("journal_line", journal_line::hold),
     ("token", token::hold),
+    ("signature", signature::hold),
 ];
