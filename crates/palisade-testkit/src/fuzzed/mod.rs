@@ -10,6 +10,7 @@
     reason = "a panic is how they tell"
 )]
 
+pub mod chunks;
 pub mod config_toml;
 pub mod events;
 pub mod forwarded_header;
@@ -26,10 +27,11 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 9] = [
+pub const ALL: [(&str, Target); 10] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
+    ("chunks", chunks::hold),
     ("forwarded_header", forwarded_header::hold),
     ("host_origin", host_origin::hold),
     ("config_toml", config_toml::hold),

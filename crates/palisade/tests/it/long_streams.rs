@@ -263,6 +263,45 @@ fn all_clients_vanish() {
     assert_eq!(status["requests"]["open"], 1, "the question itself");
 }
 
+/// A1, A3, R4: streams of an HTTP upstream in chunks, which begin together with the head, arrive as they were said; each
+/// holds little of two connections, and when its client has left, nothing.
+#[test]
+fn streams_of_http_upstreams_hold_little() {
+    let size: usize = if std::env::var_os("PALISADE_LONG").is_some() { 3000 } else { 600 };
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (begin, end) = NEWS.split_at(20);
+    let said = format!("{head}{:x}\r\n{begin}\r\n{:x}\r\n{end}\r\n", begin.len(), end.len());
+    let (left, told) = mpsc::channel();
+    let rogue = Rogue::doing(move |request, stream| {
+        if !request.body.is_empty() {
+            return stream.write_all(&result(request)).is_ok();
+        }
+        stream.write_all(said.as_bytes()).unwrap();
+        until_left(stream);
+        left.send(()).unwrap();
+        false
+    });
+    let gate = Gate::configured(&settings(&rogue.url(), "", ""));
+    let session = gate.initialize("2025-11-25");
+    let listen = gate.request("GET", "/mcp", &[("Mcp-Session-Id", session.as_str())], b"");
+    let before = resident_kib(gate.pid());
+    let streams: Vec<_> = (0..size)
+        .map(|_| {
+            let mut stream = gate.connect();
+            stream.write_all(&listen).unwrap();
+            read_until(&mut stream, "news");
+            stream
+        })
+        .collect();
+    let each = (resident_kib(gate.pid()) - before) / size;
+    println!("{each} KiB for each stream");
+    assert!(each < 12, "{each} KiB for each stream");
+    drop(streams);
+    for _ in 0..size {
+        told.recv_timeout(Duration::from_secs(10)).expect("the upstream's connection is closed too");
+    }
+}
+
 /// Resident memory of a process.
 fn resident_kib(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

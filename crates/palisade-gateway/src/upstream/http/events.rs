@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use palisade_guard::refusal::{Reason, Refusal};
 use tokio::time::{Instant, Sleep};
 
 use super::super::judge::{self, Verdict};
 use super::super::{Events, Expected, invalid, unavailable};
+use super::connection::Outliving;
 use crate::transport::sse::{Event, Reader};
 
 /// The events of one response body.
 pub(crate) struct HttpEvents {
-    body: Incoming,
+    body: Outliving,
     reader: Reader,
     expected: Expected,
     ended: bool,
@@ -39,7 +39,7 @@ pub(crate) struct HttpEvents {
 
 impl HttpEvents {
     /// The events of `body`; one event holds at most `limit` bytes.
-    pub(crate) fn new(body: Incoming, mut expected: Expected, limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(body: Outliving, mut expected: Expected, limit: usize, patience: Duration) -> Self {
         // Copied: a stream must not hold the buffer of its request.
         expected.id = expected.id.as_deref().map(Bytes::copy_from_slice);
         let patience = expected.id.is_some().then(|| (patience, Box::pin(tokio::time::sleep(patience))));

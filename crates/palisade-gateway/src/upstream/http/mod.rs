@@ -10,12 +10,15 @@ mod bell;
 mod connection;
 mod events;
 mod forgotten;
+mod head;
 mod open;
 mod opening;
 mod own;
 mod pool;
 mod prelude;
 mod signing;
+mod socket;
+mod standing;
 pub(crate) mod tls;
 
 use std::io;
@@ -218,7 +221,7 @@ impl HttpUpstream {
                 Ok(Answered { answer: Answer::Message(response), opened })
             }
             (StatusCode::OK, Media::Events) => {
-                connection.detach();
+                let body = connection.outlive(&head.headers, body);
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 if message.is("initialize") {
                     let first = Box::pin(first_response(events, &head.headers, self.answer_bytes));
@@ -243,8 +246,8 @@ impl HttpUpstream {
     ) -> Result<Answered, Refusal> {
         match (response.status(), media(response.headers())?) {
             (StatusCode::OK, Media::Events) => {
-                connection.detach();
-                let body = response.into_body();
+                let (head, body) = response.into_parts();
+                let body = connection.outlive(&head.headers, body);
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 Ok(Answer::Events(Box::new(events)).into())
             }

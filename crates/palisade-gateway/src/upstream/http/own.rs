@@ -91,7 +91,7 @@ impl HttpUpstream {
                 judge::response(bytes, &expected).map(|response| (head.headers, response.bytes))
             }
             (StatusCode::OK, Media::Events) => {
-                connection.detach();
+                let body = connection.outlive(&head.headers, body);
                 let events = HttpEvents::new(body, expected.clone(), self.answer_bytes, self.answer_timeout);
                 last(events, &expected).await.map(|bytes| (head.headers, bytes))
             }

@@ -19,6 +19,7 @@ use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
 use super::connection::Connection;
+use super::socket::Socket;
 use crate::descriptors::Descriptors;
 
 /// Connections to one host.
@@ -112,10 +113,10 @@ impl Pool {
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Connection::begin(stream, taken).await.map_err(io::Error::other);
+            return Connection::begin(Socket::Plain(stream), taken).await.map_err(io::Error::other);
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        Connection::begin(stream, taken).await.map_err(io::Error::other)
+        Connection::begin(Socket::Tls(Box::new(stream)), taken).await.map_err(io::Error::other)
     }
 }
