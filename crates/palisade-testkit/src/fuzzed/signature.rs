@@ -33,7 +33,9 @@ pub fn hold(input: &[u8]) {
     let signer = Signer::new(statement.scheme(), statement.key_id(), SECRET).expect("it was signed with it");
     let mut bare = headers.clone();
     if statement.scheme() == Scheme::Headers {
-        ADDED.iter().for_each(|name| drop(bare.remove(*name)));
+        for name in ADDED {
+            drop(bare.remove(name));
+        }
     }
     let again = Request { headers: &bare, ..request };
     let occasion = Occasion { now_s: statement.timestamp(), nonce };
