@@ -33,7 +33,7 @@ pub(crate) const LIST: [(&str, &str, Since); 100] = [
     ("A13", "environment variables beside the file", Now),
     ("B1", "mode none", Now),
     ("B2", "static keys", Now),
-    ("B3", "managed API keys", Later),
+    ("B3", "managed API keys", Now),
     ("B4", "signed requests", Now),
     ("B5", "JWT", Later),
     ("B6", "OAuth 2.1 resource server", Later),

@@ -1,5 +1,8 @@
 //! Who is calling, as far as the world must be asked: the side of `authenticate` that touches it.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use http::request;
 use palisade_guard::authenticate::token::{Need, Tokens};
 use palisade_guard::authenticate::{self, Config, Pending, Presented, Principal, Verdict};
@@ -82,4 +85,20 @@ async fn signed(
     let (principal, used) = pending.holds(&bytes)?;
     authenticate::first(&gate.lasting.nonces.insert(used, presented.now).await)?;
     Ok(principal)
+}
+
+/// Holds up the refusal of a wrong credential, longer with each that came from the same block of addresses. What waits
+/// is a connection of a stranger, which is the first to go when places are scarce.
+pub(crate) async fn penalty(gate: &Snapshot, address: IpAddr, presented: &Presented<'_>, refusal: &Refusal) {
+    let is_wrong = matches!(refusal.reason(), Reason::Unauthenticated | Reason::CredentialMalformed);
+    if gate.penalty.is_zero() || !is_wrong || !authenticate::is_presented(presented.headers) {
+        return;
+    }
+    let penalty = gate.lasting.penalties.wrong(address, gate.penalty, presented.now.monotonic_ms);
+    if penalty > Duration::ZERO {
+        tokio::select! {
+            () = tokio::time::sleep(penalty) => {}
+            () = gate.lasting.stopping.cancelled() => {}
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use palisade_guard::idempotency::{self, Claims};
 use palisade_guard::limit::Limits;
+use palisade_guard::limit::penalty::Penalties;
 use palisade_guard::seal::Sealer;
 use palisade_guard::sign::nonces::{self, Nonces};
 use serde_json::{Value, json};
@@ -55,6 +56,8 @@ pub(crate) struct Lasting {
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
     pub(crate) limits: Limits,
+    /// What guessing costs.
+    pub(crate) penalties: Penalties,
     /// Connections of clients.
     pub(crate) places: Arc<Places>,
     /// Where connections must stop.
@@ -93,6 +96,7 @@ impl Lasting {
             keys: Arc::new(keys),
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
+            penalties: Penalties::new(random::bytes()),
             places: Arc::default(),
             descriptors: Descriptors::claim(),
             joined: aggregate::Table::default(),

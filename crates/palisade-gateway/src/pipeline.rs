@@ -98,7 +98,8 @@ async fn judged(
     let caller = match caller::verified(gate, presented, &mut body).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            // Only calls that do not authenticate use up the address's window; guessing costs the guesser.
+            // Only calls that do not authenticate wait, or use up the address's window; guessing costs the guesser.
+            Box::pin(caller::penalty(gate, client.address(), &presented, &refusal)).await;
             let counted = gate.limits.unauthenticated(&address, passage.now.monotonic_ms);
             passage.admission = Some(passage.fact("limit", counted)?);
             return passage.fact("authenticate", Err(refusal));

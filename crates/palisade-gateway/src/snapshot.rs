@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use palisade_guard::authenticate::token::Tokens;
@@ -28,6 +29,7 @@ pub(crate) struct Snapshot {
     pub(crate) edge: edge::Config,
     pub(crate) identify: identify::Config,
     pub(crate) limits: Limits,
+    pub(crate) penalty: Duration,
     pub(crate) authenticate: authenticate::Config,
     pub(crate) message: message::Config,
     pub(crate) timeouts: Timeouts,
@@ -86,6 +88,7 @@ impl Snapshot {
         let tokens = tokens(&config.auth, &remotes);
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
+            penalty: config.penalty,
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys | AuthMode::Signatures => {

@@ -57,6 +57,9 @@ fn parse(input: message::Input) -> (message::Input, Result<Message, Refusal>) {
 #[library_benchmark]
 #[bench::known_of_10000(authenticate::known())]
 #[bench::unknown_of_10000(authenticate::unknown())]
+#[bench::managed_of_1(authenticate::managed(1))]
+#[bench::managed_of_10000(authenticate::managed(10_000))]
+#[bench::managed_unknown_of_10000(authenticate::managed_unknown(10_000))]
 fn key(input: authenticate::Input) -> (authenticate::Input, Result<Verdict, Refusal>) {
     let verdict = authenticate::find(black_box(&input));
     (input, verdict)

@@ -17,6 +17,13 @@ fn main() -> io::Result<()> {
     time("key, unknown of 10,000", authenticate::unknown(), |input| black_box(authenticate::find(input).is_ok()))?;
     time("token, verified before", token::remembered(), |input| black_box(token::find(input).is_ok()))?;
     time("token, EdDSA, new", token::remembered(), |input| black_box(token::verify(input).is_ok()))?;
+    for (name, input) in [
+        ("managed key, one of 1", authenticate::managed(1)),
+        ("managed key, one of 10,000", authenticate::managed(10_000)),
+        ("managed key, none of 10,000", authenticate::managed_unknown(10_000)),
+    ] {
+        time(name, input, |input| black_box(authenticate::find(input).is_ok()))?;
+    }
     let (known, used_up, quota) = (limit::known(), limit::used_up(), limit::quota());
     // Every call is counted, so the clock moves on, or the limit would be used up.
     time("limit admit, known", known, |known| {

@@ -1,5 +1,6 @@
 //! What the tests share: [`fixture`] is the server that the official conformance suite is run against, [`fuzzed`] is
-//! what must hold of readers whatever they are fed with.
+//! what must hold of readers whatever they are fed with, [`store_contract`] what every kind of store must do.
 
 pub mod fixture;
 pub mod fuzzed;
+pub mod store_contract;

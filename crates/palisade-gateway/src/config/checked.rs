@@ -39,6 +39,8 @@ pub struct Config {
     pub auth: Auth,
     /// How many calls.
     pub limits: limit::Config,
+    /// The longest penalty for a wrong credential.
+    pub penalty: Duration,
     /// How large a message.
     pub message: MessageLimits,
     /// How long to wait.

@@ -225,7 +225,7 @@ impl Default for Auth {
 /// How callers prove who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(extend("x-later" = ["jwt", "oauth", "session", "mtls", "managed"]))]
+#[schemars(extend("x-later" = ["jwt", "oauth", "session", "mtls"]))]
 pub(super) enum Mode {
     /// Not at all: on loopback in development only.
     None,
@@ -280,6 +280,9 @@ pub(super) struct Key {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
+    /// The longest that the refusal of a wrong credential waits, where many came from one IPv4 /24 or IPv6 /48; a right
+    /// one never waits. `off` for no penalty.
+    pub(super) penalty: String,
     /// Calls that do not authenticate, from one address. Env `RATE_LIMIT_PER_MINUTE`.
     #[schemars(range(min = 1))]
     pub(super) per_address_per_minute: u32,
@@ -315,6 +318,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            penalty: "10s".to_owned(),
             per_address_per_minute: 100,
             address_ceiling_per_minute: 10_000,
             per_caller_per_minute: 1_000,

@@ -165,6 +165,8 @@ impl Principal {
 
 /// A credential longer than this is refused without a look.
 const CREDENTIAL_BYTES: usize = TOKEN_BYTES + "Bearer ".len();
+/// Every header that a method reads its credential from.
+const CREDENTIALS: [&str; 4] = ["authorization", "x-api-key", "x-signature", "signature"];
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CHALLENGE: &str = r#"Bearer realm="mcp""#;
 /// The challenge to a credential that is not good.
@@ -264,6 +266,11 @@ pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Princip
         }
         _ => None,
     }
+}
+
+/// Whether there is anything that means to be a credential: without, a refusal is no guess that went wrong.
+pub fn is_presented(headers: &HeaderMap) -> bool {
+    CREDENTIALS.iter().any(|name| headers.contains_key(*name))
 }
 
 /// The one value of a header, as bytes: whatever is not ASCII is simply no key.

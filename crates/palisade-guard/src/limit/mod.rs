@@ -15,6 +15,7 @@
 //! forward would forgive everything.
 
 pub mod headers;
+pub mod penalty;
 pub mod seed;
 mod shard;
 pub mod subject;

@@ -118,7 +118,7 @@ fn every_answer_is_protected() {
 #[test]
 fn the_default_is_no() {
     let upstream = Upstream::echo();
-    let gate = Gate::before(&upstream.url());
+    let gate = Gate::configured(&config(&upstream.url(), "[limits]\npenalty = \"off\"\n"));
     let paths = [
         "/mcp",
         "/mcp/",

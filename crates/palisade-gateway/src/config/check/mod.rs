@@ -16,6 +16,7 @@ mod tokens;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::checked::{
     Aggregate, Audit, Auth, AuthMode, Config, KeyForm, Log, MessageLimits, SigningClient, StaticKey, StorePlace,
@@ -107,6 +108,10 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         identify,
         auth,
         limits: limits(&raw.limits, check),
+        penalty: match raw.limits.penalty.as_str() {
+            "off" => Duration::ZERO,
+            penalty => check.duration("limits.penalty", penalty, 60 * SECOND),
+        },
         message: message(&raw.limits, check),
         timeouts: timeouts(&raw.timeouts, check),
         servers,

@@ -1,6 +1,7 @@
 //! Managed keys: made by the command or by REST, used, rotated, withdrawn; in one gateway and in two.
 
 mod administration;
+mod guessing;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ fn settings(store: &Path, servers: &[(&str, &str)]) -> String {
     let servers = servers.concat();
     format!(
         "environment = \"development\"\n[listen]\naddress = \"127.0.0.1:0\"\n[log]\nlevel = \"debug\"\nformat = \"pretty\"\n\
-         [audit]\ndir = \"DIR/audit\"\n[store]\nurl = \"sqlite:{}\"\n{servers}",
+         [audit]\ndir = \"DIR/audit\"\n[store]\nurl = \"sqlite:{}\"\n[limits]\npenalty = \"off\"\n{servers}",
         store.join("palisade.db").display()
     )
 }
