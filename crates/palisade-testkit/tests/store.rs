@@ -1,7 +1,5 @@
 //! Every kind of store keeps the contract.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use palisade_gateway::config::StorePlace;
 use palisade_testkit::store_contract;
 

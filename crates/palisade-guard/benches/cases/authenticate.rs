@@ -62,6 +62,7 @@ fn input(credential: &'static str) -> Input {
     presented(Methods { keys, ..Methods::default() }, HeaderValue::from_static(credential))
 }
 
+#[expect(clippy::expect_used, reason = "a benchmark that cannot be set up ends")]
 fn managed_among(keys: u32, number: u32) -> Input {
     let text = |number: u32| {
         // Spread as random ids are.
