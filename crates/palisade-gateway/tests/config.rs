@@ -1014,6 +1014,9 @@ fn signing_clients_are_weighed() {
         let told = Desk::new().faults(&development(&toml));
         assert!(told.contains(want) && !told.contains(SECRET), "{told} does not say {want}");
     }
+    let open = "auth.mode = \"none\"\n[servers.a]\ncommand = [\"x\"]\nsigned = true\n";
+    let told = Desk::new().faults(&format!("environment = \"development\"\n{open}"));
+    assert!(told.contains("servers.a.signed: is true"), "{told}");
     let told = Desk::new().var("API_KEY_HMAC_SECRET", "short").faults(&development(""));
     assert!(told.contains("default: a secret has 5 bytes") && !told.contains("short"), "{told}");
 }

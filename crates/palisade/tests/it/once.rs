@@ -1,5 +1,7 @@
 //! What may happen once: a call under an idempotency key, also between two gateways and after a crash.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -133,6 +135,32 @@ fn a_streams_response_is_kept() {
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.json()["result"]["resultType"], "complete");
     assert_eq!(upstream.calls().len(), 1);
+}
+
+/// B4, D5, P-B14: while the store cannot be written, who signs hears 503 and nothing is done; afterwards all is as before.
+#[test]
+fn a_store_that_is_held_lets_nobody_in() {
+    let upstream = Upstream::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db").display().to_string();
+    let gate = signed_gate(&upstream.url(), "hmac", &format!("[store]\nurl = \"sqlite:{path}\""));
+    let holding = "import sqlite3, sys\n\
+                   db = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+                   db.execute('BEGIN IMMEDIATE')\n\
+                   print('held', flush=True)\n\
+                   sys.stdin.read()";
+    let mut holder = Command::new("python3");
+    holder.args(["-c", holding, &path]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "held\n");
+    let refused = Draft::call("k").signed(&gate).send(&gate);
+    assert_eq!((refused.status, refused.code().as_str()), (503, "MCP-003"), "{}", refused.text());
+    assert!(upstream.requests().is_empty());
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(Draft::call("k").signed(&gate).send(&gate).status, 200);
 }
 
 const NO_LIMITS: &str =

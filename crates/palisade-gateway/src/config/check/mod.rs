@@ -28,6 +28,7 @@ use super::flags::Flags;
 use super::merge::Layered;
 use super::raw;
 use super::seen::Seen;
+use super::shape::join;
 use palisade_guard::authenticate::key_text::is_prefix;
 use palisade_guard::limit;
 use quantity::{MIB, SECOND};
@@ -84,6 +85,14 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let auth = auth(raw, (keys, clients), &names, may_be_without, check);
     if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
+        for (name, _) in raw.servers.iter().filter(|(_, server)| server.signed) {
+            let setting = format!("{}.signed", join("servers", name));
+            check.fault(
+                &setting,
+                "is true, and auth.mode = \"none\" asks nobody to sign",
+                "use \"hmac\" or \"bearer\"",
+            );
+        }
         notes.push("authentication is off (auth.mode = \"none\"): everybody on this machine may call".to_owned());
         if !auth.keys.is_empty() {
             notes.push("keys are configured, but auth.mode = \"none\" asks for none of them".to_owned());
