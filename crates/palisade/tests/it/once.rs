@@ -110,6 +110,26 @@ fn a_failure_before_the_upstream_frees_the_key() {
     assert_eq!(upstream.calls().len(), 1);
 }
 
+/// D5, P-C1: a client that left before the answer does not get its call run again: nobody knows what became of it.
+#[test]
+fn a_client_that_left_runs_nothing_twice() {
+    let (upstream, open) = patient();
+    let gate = signed_gate(&upstream.url(), "hmac", "");
+    let draft = Draft::call("k");
+    let mut stream = gate.connect();
+    std::io::Write::write_all(&mut stream, &draft.signed(&gate).bytes(&gate)).unwrap();
+    until("the call to arrive", || (upstream.calls().len() == 1).then_some(()));
+    drop(stream);
+    let_go(&open);
+    let unknown = until("the gateway to notice", || {
+        let again = draft.signed(&gate).send(&gate);
+        assert_eq!((again.status, again.code().as_str()), (409, "MCP-005"), "{}", again.text());
+        again.header("retry-after").is_none().then_some(again)
+    });
+    assert!(unknown.text().contains("unknown"), "{}", unknown.text());
+    assert_eq!(upstream.calls().len(), 1);
+}
+
 /// D5: of a stream the response is kept, and told again as one message.
 #[test]
 fn a_streams_response_is_kept() {
