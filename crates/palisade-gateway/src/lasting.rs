@@ -22,6 +22,7 @@ use crate::running::StartError;
 use crate::store::Store;
 use crate::store::once::Once;
 use crate::time;
+use crate::tokens;
 use crate::transport::places::Places;
 
 /// Where it is kept what may happen once: with everybody who shares the store's file, or in this process.
@@ -52,6 +53,8 @@ pub(crate) struct Lasting {
     pub(crate) nonces: Arc<dyn Nonces>,
     /// What may be done once.
     pub(crate) claims: Arc<dyn Claims>,
+    /// Tokens of our own, where they are wanted.
+    pub(crate) tokens: Option<Arc<tokens::Live>>,
     /// Seals the handles of sessions.
     pub(crate) sealer: Sealer,
     /// The windows of all callers: another limit counts on in them.
@@ -82,7 +85,7 @@ impl Lasting {
     /// What lasts, at the start.
     pub(crate) fn new(
         journal: Journal,
-        (store, keys): (Store, Live),
+        (store, keys, tokens): (Store, Live, Option<tokens::Live>),
         limits: palisade_guard::limit::Config,
         digest: Option<String>,
         stopping: CancellationToken,
@@ -94,6 +97,7 @@ impl Lasting {
             claims,
             store,
             keys: Arc::new(keys),
+            tokens: tokens.map(Arc::new),
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
             penalties: Penalties::new(random::bytes()),

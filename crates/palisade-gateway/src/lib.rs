@@ -31,6 +31,7 @@ mod snapshot;
 mod splice;
 pub mod store;
 mod time;
+pub mod tokens;
 mod transport;
 mod upstream;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::{keys, metadata};
+use crate::admin::{keys, metadata, tokens};
 use crate::snapshot::Snapshot;
 use crate::upstream::Server;
 
@@ -23,6 +23,10 @@ pub(crate) enum Route {
     Status,
     /// `/api/keys` and what is below.
     Keys(keys::Path),
+    /// `/api/tokens` and what is below.
+    Tokens(tokens::Deed),
+    /// `GET /.well-known/jwks.json`, where there are tokens of our own.
+    Jwks,
     /// `GET /mcp/marketplace`
     Marketplace,
     /// `GET /.well-known/oauth-protected-resource…`, where tokens of others are taken.
@@ -41,6 +45,11 @@ pub(crate) fn find(gate: &Snapshot, path: &str) -> Route {
         "/mcp/marketplace" => Route::Marketplace,
         _ if !gate.issuers.is_empty() && metadata::is_document(path) => Route::Metadata,
         "/mcp" => gate.only_server().map_or(Route::Aggregate, |server| Route::Mcp(Arc::clone(server))),
+        "/.well-known/jwks.json" if gate.lasting.tokens.is_some() => Route::Jwks,
+        _ if path.starts_with("/api/tokens") => {
+            let rest = path.strip_prefix("/api/tokens").unwrap_or_default();
+            tokens::Deed::read(rest).map_or(Route::Unknown, Route::Tokens)
+        }
         _ if path.starts_with("/api/keys") => {
             let rest = path.strip_prefix("/api/keys").unwrap_or_default();
             keys::Path::read(rest).map_or(Route::Unknown, Route::Keys)

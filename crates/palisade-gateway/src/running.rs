@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config, Origin, Source};
+use crate::config::{self, Auth, AuthMode, Config, Origin, Source};
 use crate::current::Current;
 use crate::issuers;
 use crate::journal::{self, Journal};
@@ -22,6 +22,7 @@ use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
 use crate::store::{self, Store};
 use crate::time;
+use crate::tokens::{self, Mint};
 use crate::transport;
 use crate::transport::stdio::pipes;
 use crate::upstream::Upstream;
@@ -71,6 +72,8 @@ pub enum StartError {
     NoKey,
     /// A server's settings cannot be used: its name and why.
     Server(String, String),
+    /// What is kept of tokens cannot be read.
+    Tokens(tokens::Error),
     /// The settings of issuers of tokens cannot be used.
     Issuers(String),
     /// The cipher for handles is missing.
@@ -88,6 +91,7 @@ impl std::fmt::Display for StartError {
             Self::Keys(error) => write!(f, "{}: {error}", error.setting()),
             Self::NoKey => write!(f, "auth.keys: there is no key, and none in the store; {}", config::NO_KEY),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
+            Self::Tokens(error) => write!(f, "store.url: {error}"),
             Self::Issuers(error) => write!(f, "auth.issuers: {error}"),
             Self::Pipes(error) => write!(f, "standard input and output: {error}"),
             Self::NoCipher => f.write_str("the cipher for session handles cannot be set up"),
@@ -156,6 +160,13 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         return Err(StartError::NoKey);
     }
     let keys = Live::new(book).await.map_err(StartError::Keys)?;
+    let tokens = match &start.config.auth {
+        Auth { mode: AuthMode::Keys, tokens: Some(settings), .. } => {
+            let mint = Mint::new(store.clone(), settings.clone());
+            Some(tokens::Live::new(mint).await.map_err(StartError::Tokens)?)
+        }
+        _ => None,
+    };
     let children = TaskTracker::new();
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let around = Surroundings {
@@ -164,7 +175,8 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         in_process: start.in_process,
         tasks: children.clone(),
     };
-    let lasting = Lasting::new(journal, (store, keys), start.config.limits, start.origin.digest.clone(), stop.clone())?;
+    let kept = (store, keys, tokens);
+    let lasting = Lasting::new(journal, kept, start.config.limits, start.origin.digest.clone(), stop.clone())?;
     let lasting = Arc::new(lasting);
     let most = lasting.descriptors.clients();
     if start.config.listen.max_connections > most {
@@ -173,6 +185,9 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
     let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
     connections.spawn(sweep(current.clone(), stop.clone()));
     connections.spawn(Arc::clone(&lasting.keys).run(current.clone(), stop.clone()));
+    if let Some(tokens) = &lasting.tokens {
+        connections.spawn(Arc::clone(tokens).run(current.clone(), stop.clone()));
+    }
     let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
         let reloader = Reloader { source, started: start.origin, current: current.clone(), around, questions };

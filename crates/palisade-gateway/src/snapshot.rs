@@ -22,6 +22,7 @@ use crate::issuers::{self, Remotes};
 use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::servers::{self, Servers, Surroundings};
+use crate::tokens::Mint;
 use crate::upstream::{Server, Upstream};
 
 /// Everything a call needs.
@@ -85,7 +86,7 @@ impl Snapshot {
         let remotes =
             issuers::remotes(&config.auth.issuers, &lasting.descriptors, before.map(|before| &before.issuers));
         let remotes = remotes.map_err(|error| StartError::Issuers(error.to_string()))?;
-        let tokens = tokens(&config.auth, &remotes);
+        let tokens = tokens(&config.auth, &remotes, lasting);
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
             penalty: config.penalty,
@@ -168,9 +169,10 @@ impl Snapshot {
 }
 
 /// What judges tokens, where any are taken.
-fn tokens(auth: &checked::Auth, remotes: &Remotes) -> Option<Tokens> {
+fn tokens(auth: &checked::Auth, remotes: &Remotes, lasting: &Lasting) -> Option<Tokens> {
+    let mint = lasting.tokens.as_ref().map(|live| &live.mint);
     let others = auth.issuers.iter().filter_map(|issuer| Some(remotes.get(&*issuer.url)?.judged(issuer)));
-    let issuers: Vec<_> = others.map(Arc::new).collect();
+    let issuers: Vec<_> = mint.map(Mint::judged).into_iter().chain(others).map(Arc::new).collect();
     if issuers.is_empty() {
         return None;
     }
@@ -178,7 +180,7 @@ fn tokens(auth: &checked::Auth, remotes: &Remotes) -> Option<Tokens> {
         issuers,
         base: auth.public_url.as_deref().map(Into::into),
         offered: offered(auth),
-        revoked: Arc::default(),
+        revoked: mint.map(|mint| Arc::clone(mint.revoked())).unwrap_or_default(),
         cache: Cache::new(REMEMBERED),
     })
 }

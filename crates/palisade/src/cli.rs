@@ -1,12 +1,14 @@
 //! What can be typed.
 
 mod keys;
+mod tokens;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use keys::{Desk, KeyFormat, Keys, One};
+pub(crate) use tokens::{Tokens, What as TokensWhat};
 
 /// Stands in front of any MCP server and makes it safe to expose.
 #[derive(Debug, Parser)]
@@ -41,6 +43,9 @@ pub(crate) enum Command {
                             {\"command\": \"palisade\", \"args\": [\"connect\", \"https://mcp.example.com/mcp\", \
                             \"--signed\", \"--key-file\", \"/etc/desk.key\"]}")]
     Connect(Box<Connect>),
+    /// Issue, refresh and take back tokens of our own
+    #[command(subcommand)]
+    Tokens(Tokens),
     /// Sign a request: print the headers to send with it
     #[command(
         after_help = "Example:\n  palisade sign POST https://mcp.example.com/mcp --key-file secret --body call.json |\n    \

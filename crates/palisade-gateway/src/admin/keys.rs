@@ -171,7 +171,7 @@ async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Re
 }
 
 /// A document that means one thing: no name twice, none that is unknown.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     scan(body, BOUNDS).map_err(|fault| Refusal::new(Reason::NotJson).because(format_args!("{fault:?}")))?;
     serde_json::from_slice(body).map_err(|error| {
         let words: String = error.to_string().chars().take(300).collect();

@@ -4,6 +4,7 @@ mod front;
 pub(crate) mod keys;
 pub(crate) mod metadata;
 mod openapi;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub(crate) fn front(
     let page = match route {
         Route::Front => front::page(gate, head),
         Route::Metadata => metadata::document(gate, presented)?,
+        Route::Jwks => Reply::json(&gate.lasting.tokens.as_ref()?.mint.published()),
         _ => return None,
     };
     Some(if is_reading(head) { Ok(page) } else { Err(Refusal::new(Reason::MethodNotAllowed)) })
@@ -67,6 +69,9 @@ pub(crate) async fn private(
 ) -> Result<Reply, Refusal> {
     if let Route::Keys(path) = route {
         return keys::answer(gate, passage, path, (head, body), caller).await;
+    }
+    if let Route::Tokens(deed) = route {
+        return tokens::answer(gate, passage, deed, (head, body), caller).await;
     }
     if matches!(route, Route::Unknown) || matches!(route, Route::Status) && !gate.monitoring {
         return passage.fact("route", Err(Refusal::new(Reason::UnknownPath)));

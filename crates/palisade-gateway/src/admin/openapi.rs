@@ -5,7 +5,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::keys::Rotation;
+use super::tokens::{Done, Revocation};
 use crate::keys::{Issued, Used, View, Wanted};
+use crate::tokens;
 
 /// One thing that can be asked for.
 struct Endpoint {
@@ -40,6 +42,38 @@ const ENDPOINTS: &[Endpoint] = &[
         schema::<Issued>,
     ),
     endpoint("post", "/api/keys/{id}/revoke", "palisade:keys:write", "As DELETE", None, schema::<View>),
+    endpoint(
+        "post",
+        "/api/tokens",
+        "palisade:tokens:write",
+        "Makes an access token and a refresh token; they are in the answer, this one time",
+        Some(schema::<tokens::Wanted>),
+        schema::<tokens::Issued>,
+    ),
+    endpoint(
+        "post",
+        "/api/tokens/refresh",
+        "none: the refresh token itself, as the Bearer credential",
+        "The next pair; the refresh token is used up, and used again it ends its family",
+        None,
+        schema::<tokens::Issued>,
+    ),
+    endpoint(
+        "post",
+        "/api/tokens/revoke",
+        "palisade:tokens:write",
+        "Takes back a token, a family, or all tokens of a holder",
+        Some(schema::<Revocation>),
+        schema::<Done>,
+    ),
+    endpoint(
+        "post",
+        "/api/tokens/rotate-key",
+        "palisade:tokens:write",
+        "Puts a new key in force; what the one before signed stays good for its time",
+        None,
+        schema::<Done>,
+    ),
     endpoint("get", "/api/keys/{id}/usage", "palisade:keys:read", "How a key was used", None, schema::<Used>),
 ];
 

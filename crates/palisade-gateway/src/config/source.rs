@@ -77,11 +77,17 @@ impl Origin {
 }
 
 /// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
-const FIXED: [&str; 10] = [
+const FIXED: [&str; 16] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
     "audit.segment",
+    "auth.tokens.access_minutes",
+    "auth.tokens.algorithm",
+    "auth.tokens.enabled",
+    "auth.tokens.issuer",
+    "auth.tokens.refresh_days",
+    "auth.tokens.secret",
     "limits.counted",
     "listen.address",
     "log.format",

@@ -58,6 +58,11 @@ impl Live {
         Ok(())
     }
 
+    /// Something else was changed in the store that streams rest on and the journal must have.
+    pub(crate) fn stir(&self) {
+        self.stirred.notify_one();
+    }
+
     async fn load(&self) -> Result<(), Error> {
         let mut version = self.version.lock().await;
         *version = self.book.load().await?;

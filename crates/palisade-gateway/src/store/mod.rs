@@ -20,6 +20,7 @@ mod file;
 pub(crate) mod keys;
 pub(crate) mod once;
 mod schema;
+pub(crate) mod tokens;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -12,3 +12,4 @@ mod serve;
 pub(crate) mod sign;
 mod signals;
 pub(crate) mod stdio;
+pub(crate) mod tokens;

@@ -37,4 +37,5 @@ mod scopes;
 mod signed;
 mod stdio;
 mod streams;
+mod tokens;
 mod upstream;

@@ -62,7 +62,7 @@ pub(crate) fn keys(command: &Keys) -> ExitCode {
 }
 
 /// What of the settings concerns keys. The rest may need files and variables that only the gateway has.
-fn settings(file: &Path) -> Result<Config, ExitCode> {
+pub(super) fn settings(file: &Path) -> Result<Config, ExitCode> {
     let flags = Flags { tends_keys: true, ..Flags::default() };
     let file = (file.exists() || file != Path::new("palisade.toml")).then_some(file);
     let config =
@@ -100,8 +100,8 @@ fn id(text: &str) -> &str {
 }
 
 /// The key on standard input: never an argument, which every process could read.
-fn from_input() -> Result<String, Error> {
-    const LONGEST: u64 = 4096;
+pub(super) fn from_input() -> Result<String, Error> {
+    const LONGEST: u64 = 16 << 10;
     let mut text = String::new();
     let unreadable = |_| Error::Unreadable;
     std::io::stdin().take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;

@@ -15,7 +15,7 @@ use crate::reload::{CALL, PING, is_open, rest, streaming};
 use crate::upstream::Upstream;
 
 /// Settings of a gateway with a store in `store`, in front of these servers.
-fn settings(store: &Path, servers: &[(&str, &str)]) -> String {
+pub(crate) fn settings(store: &Path, servers: &[(&str, &str)]) -> String {
     let servers: Vec<_> = servers.iter().map(|(name, url)| format!("[servers.{name}]\nurl = \"{url}\"\n")).collect();
     let servers = servers.concat();
     format!(
@@ -26,7 +26,7 @@ fn settings(store: &Path, servers: &[(&str, &str)]) -> String {
 }
 
 impl Gate {
-    fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.dir.path().join("palisade.toml")
     }
 
@@ -36,7 +36,7 @@ impl Gate {
     }
 
     /// Makes a key by the command: its text and its id.
-    fn make(&self, arguments: &[&str]) -> (String, String) {
+    pub(crate) fn make(&self, arguments: &[&str]) -> (String, String) {
         let made = said(&self.keys(&[&["create", "--json"], arguments].concat()));
         (made["key"].as_str().unwrap().to_owned(), made["id"].as_str().unwrap().to_owned())
     }
