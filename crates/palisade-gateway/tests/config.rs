@@ -312,6 +312,8 @@ fn rows_of_the_edge() -> Vec<Row> {
 
 /// The rows for what lies behind.
 fn rows_of_the_rest() -> Vec<Row> {
+    let issuer = "auth.issuers = [{ name = \"corp\", url = \"https://login.example.com\" }]\n".to_owned();
+    let secret = |text: &str| format!("auth.tokens.secret = \"{text}\"\n");
     let local = "servers.web.url = \"http://[::1]:9000/mcp\"\n\
                  servers.own = { url = \"http://web.internal/mcp\", danger_plain_http = true }\n";
     vec![
@@ -341,6 +343,20 @@ fn rows_of_the_rest() -> Vec<Row> {
             (desk().var("MCP_LOG_LEVEL", "trace"), production("")),
             "env MCP_LOG_LEVEL: log.level: follows what callers send, which production refuses; use \"debug\" or less",
             (desk().var("MCP_LOG_LEVEL", "debug"), production("")),
+        ),
+        row(
+            "tokens of others",
+            (desk(), production(&issuer)),
+            "default: auth.public_url: is not set, so a token's audience would be what its sender says, which \
+             production refuses; write the address that clients use, like \"https://mcp.example.com\"",
+            (desk(), production(&format!("{issuer}auth.public_url = \"https://mcp.example.com\"\n"))),
+        ),
+        row(
+            "the secret of tokens",
+            (desk(), production(&secret("q7Zk2vX9mN4pR8tW1yB6dF3hJ5lS0zGa"))),
+            "palisade.toml:6: auth.tokens.secret: is a secret in the clear, which production refuses; write \
+             \"secret:env:NAME\" or \"secret:file:PATH\"",
+            (desk().var("SIGNS", "q7Zk2vX9mN4pR8tW1yB6dF3hJ5lS0zGa"), production(&secret("secret:env:SIGNS"))),
         ),
         row(
             "`SQL_DEBUG=true`",
@@ -921,7 +937,7 @@ fn the_example_tells_the_defaults() {
             "listen.max_connections_per_address",
             "timeouts.notice",
         ];
-        let tables = ["servers.", "auth.keys", "key:"];
+        let tables = ["servers.", "auth.keys", "auth.issuers", "auth.public_url", "auth.offered_scopes", "key:"];
         chosen.contains(&name) || also.contains(&name) || tables.iter().any(|table| name.starts_with(table))
     };
     let mut compared = 0;

@@ -18,7 +18,6 @@ pub(in crate::config) struct Tokens {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) algorithm: Option<TokenAlgorithm>,
     /// The secret of HS256: at least 32 bytes, and no word that others know. Env `SECRET_KEY`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) secret: Option<Secret>,
     /// The secret before this one, whose tokens are still taken.
     #[serde(skip_serializing_if = "Option::is_none")]
