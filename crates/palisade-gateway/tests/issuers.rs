@@ -24,17 +24,14 @@ fn issuer(more: &str) -> String {
 #[test]
 fn settings_of_issuers_are_judged() {
     let cases = [
-        (
-            "url = \"http://login.example.com\"",
-            "[[auth.issuers]]\nname = \"corp\"\nurl = \"http://login.example.com\"\n".to_owned(),
-        ),
+        ("plain HTTP", "[[auth.issuers]]\nname = \"corp\"\nurl = \"http://login.example.com\"\n".to_owned()),
         ("plain HTTP", issuer("jwks = \"http://keys.example.com/jwks\"")),
         ("has neither scheme", issuer("jwks = \"keys\"")),
         ("as whom", issuer("introspection = \"https://login.example.com/introspect\"")),
         ("no algorithm with a public key", issuer("algorithms = [\"HS256\"]")),
         ("no algorithm with a public key", issuer("algorithms = [\"none\"]")),
         ("not a scope of ours", issuer("scopes = { read = [\"tools.read\"] }")),
-        ("not from", issuer("leeway = \"61s\"")),
+        ("is more than 60s", issuer("leeway = \"61s\"")),
         ("is not a server", issuer("servers = [\"nobody\"]")),
         ("both jwks and jwks_file", issuer("jwks = \"https://h/\"\njwks_file = \"keys\"")),
         ("no usable set", issuer("jwks_file = \"nowhere.json\"")),

@@ -7,11 +7,8 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::{Error, Writing};
 
 /// What makes a new store of the one before, in order.
-const STEPS: [&str; 3] = [
-    include_str!("schema/001_keys.sql"),
-    include_str!("schema/002_once.sql"),
-    include_str!("schema/003_tokens.sql"),
-];
+const STEPS: [&str; 3] =
+    [include_str!("schema/001_keys.sql"), include_str!("schema/002_once.sql"), include_str!("schema/003_tokens.sql")];
 /// Says in the file's first bytes whose it is: "PLSD".
 const OURS: i64 = 0x504c_5344;
 
