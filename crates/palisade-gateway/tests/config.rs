@@ -157,7 +157,7 @@ palisade.toml:22: servers.Search: is not a name for a server; write 1 to 63 of a
 palisade.toml:23: servers.Search.url: has neither scheme http nor https; write one like "https://search.internal/mcp"
 palisade.toml:25: limits.body: "10 MB" is not a size; write a number and B, KiB, MiB or GiB, like "10MiB"
 palisade.toml:26: limits.depth: 1000 is not a whole number from 4 to 128; write one that is
-palisade.toml:27: limits.wat: is not a setting; known here: address_ceiling_per_minute, answer, arguments, batch, body, counted, depth, header, per_address_per_minute, per_caller_per_minute, signed_body, tool_names
+palisade.toml:27: limits.wat: is not a setting; known here: address_ceiling_per_minute, answer, arguments, batch, body, counted, depth, header, penalty, per_address_per_minute, per_caller_per_minute, signed_body, tool_names
 palisade.toml:29: audit.dir: nowhere/at/all is not a folder and cannot become one; name one whose parent exists
 "#;
     assert_eq!(Desk::new().faults(toml), want);

@@ -26,6 +26,7 @@ pub async fn run(place: StorePlace) {
     contract.a_revocation_is_for_good().await;
     contract.what_does_not_fit_changes_nothing().await;
     contract.writers_wait_for_one_another().await;
+    contract.a_list_has_pages().await;
     store.close().await;
 }
 
@@ -54,8 +55,12 @@ impl Contract {
         self.book.revoke(&id, BY).await.expect("a key");
         let (again, _) = self.make("one").await;
         assert_ne!(again, id);
-        let listed = self.book.list().await.expect("a list");
-        assert_eq!(listed.iter().filter(|view| view.name == "one").count(), 2, "what was revoked is still told of");
+        let listed = self.book.list(None).await.expect("a list");
+        assert_eq!(
+            listed.keys.iter().filter(|view| view.name == "one").count(),
+            2,
+            "what was revoked is still told of"
+        );
     }
 
     /// After a rotation both secrets work, after the next one the two newest, and without grace one alone.
@@ -84,7 +89,7 @@ impl Contract {
 
     /// What cannot be done leaves nothing behind.
     async fn what_does_not_fit_changes_nothing(&self) {
-        let before = self.book.list().await.expect("a list").len();
+        let before = self.book.list(None).await.expect("a list").keys.len();
         let wanted = Wanted { name: "a b".to_owned(), limit_per_minute: Some(0), ..Wanted::default() };
         let Err(Error::Wrong(wrong)) = self.book.create(&wanted, &[], BY).await else { panic!("it was made") };
         assert_eq!(wrong.len(), 2, "every fault at once: {wrong:?}");
@@ -92,7 +97,7 @@ impl Contract {
             assert!(matches!(self.book.show(id).await, Err(Error::Unknown)));
             assert!(matches!(self.book.revoke(id, BY).await, Err(Error::Unknown)));
         }
-        assert_eq!(self.book.list().await.expect("a list").len(), before);
+        assert_eq!(self.book.list(None).await.expect("a list").keys.len(), before);
     }
 
     /// Of many who want one name at the same moment, one gets it.
@@ -111,5 +116,17 @@ impl Contract {
             made += usize::from(rival.await.expect("an end"));
         }
         assert_eq!(made, 1);
+    }
+
+    /// A list goes on after any of its keys, in one order, and ends.
+    async fn a_list_has_pages(&self) {
+        let all = self.book.list(None).await.expect("a list").keys;
+        let ids: Vec<&str> = all.iter().map(|view| view.id.as_str()).collect();
+        for (place, id) in ids.iter().enumerate() {
+            let rest = self.book.list(Some(id)).await.expect("a list");
+            let rest: Vec<&str> = rest.keys.iter().map(|view| view.id.as_str()).collect();
+            assert_eq!(rest, ids[place + 1..], "after {id}");
+        }
+        assert!(self.book.list(Some("aaaaaaaaaaaa")).await.expect("a list").keys.is_empty());
     }
 }

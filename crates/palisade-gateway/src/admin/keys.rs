@@ -39,7 +39,7 @@ pub(crate) enum Path {
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
-    List,
+    List(Option<PublicId>),
     Create,
     Show(PublicId),
     Rotate(PublicId),
@@ -80,7 +80,7 @@ impl Path {
 
     fn deed(self, method: &Method) -> Result<Deed, &'static str> {
         match (self, method) {
-            (Self::All, &Method::GET) => Ok(Deed::List),
+            (Self::All, &Method::GET) => Ok(Deed::List(None)),
             (Self::All, &Method::POST) => Ok(Deed::Create),
             (Self::One(id), &Method::GET) => Ok(Deed::Show(id)),
             (Self::One(id), &Method::DELETE) | (Self::Revoke(id), &Method::POST) => Ok(Deed::Revoke(id)),
@@ -98,7 +98,7 @@ impl Deed {
     /// Its name in records, and the scope it needs.
     const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::List => ("keys.list", "read"),
+            Self::List(_) => ("keys.list", "read"),
             Self::Show(_) => ("keys.show", "read"),
             Self::Usage(_) => ("keys.usage", "read"),
             Self::Create => ("keys.create", "write"),
@@ -109,7 +109,7 @@ impl Deed {
 
     const fn target(self) -> Option<PublicId> {
         match self {
-            Self::List | Self::Create => None,
+            Self::List(_) | Self::Create => None,
             Self::Show(id) | Self::Rotate(id) | Self::Revoke(id) | Self::Usage(id) => Some(id),
         }
     }
@@ -124,6 +124,7 @@ pub(super) async fn answer(
     caller: &Principal,
 ) -> Result<Reply, Refusal> {
     let deed = match path.deed(&head.method) {
+        Ok(Deed::List(_)) => Deed::List(passage.fact("parse", after(head.uri.query()))?),
         Ok(deed) => deed,
         Err(allow) => {
             passage.allow = allow;
@@ -148,7 +149,10 @@ async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Re
     let (live, book) = (&gate.lasting.keys, &gate.lasting.keys.book);
     let by = Asker { who: caller.id(), holds: caller.grant().scopes.as_ref() };
     let answer = match deed {
-        Deed::List => json!({"keys": book.list().await.map_err(refused)?}),
+        Deed::List(after) => {
+            let after = after.as_ref().map(PublicId::as_str);
+            json!(book.list(after).await.map_err(refused)?)
+        }
         Deed::Show(id) => json!(book.show(id.as_str()).await.map_err(refused)?),
         Deed::Usage(id) => json!(book.usage(id.as_str()).await.map_err(refused)?),
         Deed::Create => {
@@ -168,6 +172,13 @@ async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Re
         live.changed().await.map_err(refused)?;
     }
     Ok(Reply::json(&answer))
+}
+
+/// `?after=ID`, and nothing else.
+fn after(query: Option<&str>) -> Result<Option<PublicId>, Refusal> {
+    let Some(query) = query else { return Ok(None) };
+    let id = query.strip_prefix("after=").and_then(|id| PublicId::read(id.as_bytes()));
+    id.map(Some).ok_or_else(|| Refusal::new(Reason::InvalidParams).says("write ?after=ID, or no query").at("after"))
 }
 
 /// A document that means one thing: no name twice, none that is unknown.

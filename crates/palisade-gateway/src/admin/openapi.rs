@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::Rotation;
 use super::tokens::{Done, Revocation};
-use crate::keys::{Issued, Used, View, Wanted};
+use crate::keys::{Issued, Listed, Used, View, Wanted};
 use crate::tokens;
 
 /// One thing that can be asked for.
@@ -22,7 +22,14 @@ struct Endpoint {
 
 /// Everything that needs a scope.
 const ENDPOINTS: &[Endpoint] = &[
-    endpoint("get", "/api/keys", "palisade:keys:read", "Every managed key, the newest first", None, schema::<Listed>),
+    endpoint(
+        "get",
+        "/api/keys",
+        "palisade:keys:read",
+        "Managed keys, the newest first, a page at a time",
+        None,
+        schema::<Listed>,
+    ),
     endpoint(
         "post",
         "/api/keys",
@@ -76,14 +83,6 @@ const ENDPOINTS: &[Endpoint] = &[
     ),
     endpoint("get", "/api/keys/{id}/usage", "palisade:keys:read", "How a key was used", None, schema::<Used>),
 ];
-
-/// The answer of `GET /api/keys`.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Listed {
-    /// The keys.
-    keys: Vec<View>,
-}
 
 const fn endpoint(
     method: &'static str,
@@ -143,9 +142,12 @@ fn operation(endpoint: &Endpoint) -> Value {
         let required = endpoint.path == "/api/keys";
         fields.insert("requestBody".into(), json!({"required": required, "content": content(body)}));
     }
+    let id = json!({"type": "string", "pattern": "^[0-9a-z]{12}$"});
+    let parameter = |name, place, required| json!([{"name": name, "in": place, "required": required, "schema": id}]);
     if endpoint.path.contains("{id}") {
-        let id = json!({"type": "string", "pattern": "^[0-9a-z]{12}$"});
-        fields.insert("parameters".into(), json!([{"name": "id", "in": "path", "required": true, "schema": id}]));
+        fields.insert("parameters".into(), parameter("id", "path", true));
+    } else if endpoint.method == "get" {
+        fields.insert("parameters".into(), parameter("after", "query", false));
     }
     operation
 }

@@ -77,11 +77,13 @@ impl Origin {
 }
 
 /// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
-const FIXED: [&str; 16] = [
+const FIXED: [&str; 18] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
     "audit.segment",
+    "auth.key_length",
+    "auth.key_prefix",
     "auth.tokens.access_minutes",
     "auth.tokens.algorithm",
     "auth.tokens.enabled",

@@ -30,11 +30,15 @@ use crate::store::keys::{self, Row};
 use crate::store::{self, Store};
 use crate::time;
 pub(crate) use live::Live;
-pub use view::{Issued, State, Used, Verified, View};
+pub use view::{Issued, Listed, State, Used, Verified, View};
 pub use wanted::{Permits, Wanted, Wrong};
 
 /// Keys in one store, revoked ones included.
 const MOST: i64 = 100_000;
+/// Revoked keys that make room at one time.
+const FORGOTTEN: i64 = 100;
+/// Keys of one page of the list.
+const PAGE: usize = 1000;
 /// How long the secret before works on after a rotation, where nobody says.
 pub const GRACE: &str = "24h";
 /// The longest that it may.
@@ -138,7 +142,8 @@ impl Book {
         within(by, &permits)?;
         let now = now();
         let mut writing = self.store.write(Durability::Strict).await?;
-        if keys::count(&mut writing).await? >= MOST {
+        // Those that were revoked long ago make room; the journal still tells of them.
+        if keys::count(&mut writing).await? >= MOST && keys::forget(&mut writing, FORGOTTEN).await? == 0 {
             return Err(Error::Full);
         }
         if keys::is_taken(&mut writing, &wanted.name).await? {
@@ -169,10 +174,14 @@ impl Book {
         Ok(Issued { key, about })
     }
 
-    /// Every key, the newest first.
-    pub async fn list(&self) -> Result<Vec<View>, Error> {
+    /// The newest keys; or those that are older than the key `after`, the newest of them first.
+    pub async fn list(&self, after: Option<&str>) -> Result<Listed, Error> {
         let now = now();
-        Ok(keys::all(&self.store).await?.into_iter().map(|row| View::of(row, now)).collect())
+        let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let rows = keys::page(&self.store, after, most).await?;
+        let is_full = rows.len() >= PAGE;
+        let next = rows.last().filter(|_| is_full).map(|row| row.id.clone());
+        Ok(Listed { keys: rows.into_iter().map(|row| View::of(row, now)).collect(), next })
     }
 
     /// One key.

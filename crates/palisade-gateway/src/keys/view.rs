@@ -62,6 +62,15 @@ impl State {
     }
 }
 
+/// A part of all keys.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Listed {
+    /// The keys, the newest first; at most 1000.
+    pub keys: Vec<View>,
+    /// The last id, where there may be more: ask again with `after` this one.
+    pub next: Option<String>,
+}
+
 /// How a key was used.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Used {

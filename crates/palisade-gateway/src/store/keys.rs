@@ -69,9 +69,24 @@ pub(crate) async fn live(store: &Store) -> Result<(u64, Vec<Row>), Error> {
     Ok((version, rows))
 }
 
-/// Every key, the newest first.
-pub(crate) async fn all(store: &Store) -> Result<Vec<Row>, Error> {
-    Ok(sqlx::query_as("SELECT * FROM keys ORDER BY created DESC, id").fetch_all(store.read()).await?)
+/// The newest keys, or those that are older than the key of this id, the newest of them first.
+pub(crate) async fn page(store: &Store, after: Option<&str>, most: i64) -> Result<Vec<Row>, Error> {
+    let asked = match after {
+        None => sqlx::query_as("SELECT * FROM keys ORDER BY created DESC, id DESC LIMIT $1").bind(most),
+        Some(after) => {
+            let older = "SELECT * FROM keys WHERE (created, id) < (SELECT created, id FROM keys WHERE id = $2) \
+                         ORDER BY created DESC, id DESC LIMIT $1";
+            sqlx::query_as(older).bind(most).bind(after.to_owned())
+        }
+    };
+    Ok(asked.fetch_all(store.read()).await?)
+}
+
+/// Forgets some keys that were revoked, the oldest first, and says how many.
+pub(crate) async fn forget(writing: &mut Writing, most: i64) -> Result<u64, Error> {
+    let statement = "DELETE FROM keys WHERE id IN \
+                     (SELECT id FROM keys WHERE revoked IS NOT NULL ORDER BY revoked, id LIMIT $1)";
+    Ok(sqlx::query(statement).bind(most).execute(&mut **writing).await?.rows_affected())
 }
 
 /// How many keys there are, revoked ones too.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use palisade_gateway::config::{self, Config, Flags, Start, StorePlace};
-use palisade_gateway::keys::{Asker, Book, Error};
+use palisade_gateway::keys::{Asker, Book, Error, View};
 use palisade_gateway::store::Store;
 use tokio::runtime::Builder;
 
@@ -80,7 +80,7 @@ async fn run(command: &Keys, desk: &Desk, book: &Book, servers: &[Arc<str>]) -> 
     let by = Asker { who: &who, holds: None };
     match command {
         Keys::Create(create) => say::issued(desk, &book.create(&create.wanted(), servers, by).await?),
-        Keys::List(_) => say::list(desk, &book.list().await?),
+        Keys::List(_) => say::list(desk, &every(book).await?),
         Keys::Show(one) => say::view(desk, &book.show(id(&one.id)).await?),
         Keys::Rotate(rotate) => {
             let grace = palisade_gateway::keys::grace(&rotate.grace)?;
@@ -92,6 +92,17 @@ async fn run(command: &Keys, desk: &Desk, book: &Book, servers: &[Arc<str>]) -> 
         Keys::Generate { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every key, page after page.
+async fn every(book: &Book) -> Result<Vec<View>, Error> {
+    let mut page = book.list(None).await?;
+    let mut keys = std::mem::take(&mut page.keys);
+    while let Some(next) = page.next {
+        page = book.list(Some(&next)).await?;
+        keys.append(&mut page.keys);
+    }
+    Ok(keys)
 }
 
 /// An id as it stands in records, or by itself.

@@ -63,6 +63,11 @@ fn every_operation_needs_its_scope() {
         assert_eq!(api(&gate, "GET", path, &writer, "").status, 404, "{path}");
     }
     assert_eq!(api(&gate, "GET", "/aaaaaaaaaaaa", &writer, "").status, 404, "an id that no key has");
+    let all = api(&gate, "GET", "", &reader, "").json();
+    let after = format!("?after={}", all["keys"][0]["id"].as_str().unwrap());
+    let rest = api(&gate, "GET", &after, &reader, "").json();
+    assert_eq!((&rest["keys"][0], &rest["next"]), (&all["keys"][1], &Value::Null));
+    assert_eq!(api(&gate, "GET", "?after=x", &reader, "").status, 400);
 }
 
 /// B3, E9: a body is one strict JSON document of known fields within bounds; what is wrong is named, and nothing is made.
