@@ -133,12 +133,17 @@ pub fn base(request: &Request<'_>, covered: &[&str], parameters: &str) -> Result
     let mut out = Vec::with_capacity(512);
     let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
     for name in covered {
-        out.extend_from_slice(format!("\"{name}\": ").as_bytes());
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\": ");
         match *name {
             "@method" => out.extend_from_slice(request.method.as_bytes()),
             "@authority" => out.extend_from_slice(request.signed_authority().as_bytes()),
             "@path" => out.extend_from_slice(path.as_bytes()),
-            "@query" => out.extend_from_slice(format!("?{query}").as_bytes()),
+            "@query" => {
+                out.push(b'?');
+                out.extend_from_slice(query.as_bytes());
+            }
             field => out.extend_from_slice(value(request.headers, field)?.as_bytes()),
         }
         out.push(b'\n');
