@@ -70,8 +70,11 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
 
 fn is_inside_v6(address: Ipv6Addr) -> bool {
     let first = address.segments().first().copied().unwrap_or_default();
-    // Not global unicast: unique local, site local, and what nobody was given.
-    first & 0xe000 != 0x2000 || embedded(address).is_some_and(|inner| inner.is_loopback() || is_inside_v4(inner))
+    match embedded(address) {
+        Some(inner) => inner.is_loopback() || is_inside_v4(inner),
+        // Not global unicast: unique local, site local, and what nobody was given.
+        None => first & 0xe000 != 0x2000,
+    }
 }
 
 /// The IPv4 address that a translator or a tunnel takes out of this one (`64:ff9b::/96`, `2002::/16`).
