@@ -1,11 +1,13 @@
 //! Who is calling, as far as the world must be asked: the side of `authenticate` that touches it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request;
 use palisade_guard::authenticate::token::{Need, Tokens};
 use palisade_guard::authenticate::{self, Config, Pending, Presented, Principal, Verdict};
+use palisade_guard::certificate::Certificate;
 use palisade_guard::clock::Moment;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::token::{Compact, Fault};
@@ -13,18 +15,21 @@ use palisade_guard::token::{Compact, Fault};
 use crate::arrival;
 use crate::snapshot::Snapshot;
 use crate::transport::http::Content;
+use crate::transport::tls::Secured;
 
-/// What a request shows of its caller.
+/// What a request shows of its caller, without its connection's certificate.
 pub(crate) const fn presented(head: &request::Parts, secure: bool, now: Moment) -> Presented<'_> {
-    Presented { method: &head.method, uri: &head.uri, headers: &head.headers, secure, now }
+    Presented { method: &head.method, uri: &head.uri, headers: &head.headers, secure, certificate: None, now }
 }
 
 /// The verified caller of a request. Of a signed one the body is read: it stays in `body` for whoever reads it next.
 pub(crate) async fn verified(
     gate: &Snapshot,
     presented: Presented<'_>,
+    secured: Option<&Secured>,
     body: &mut Content,
 ) -> Result<Principal, Refusal> {
+    let presented = Presented { certificate: certificate(gate, secured, presented.now)?, ..presented };
     match authenticate::caller(&gate.authenticate, &presented)? {
         Verdict::Accept(principal) => Ok(principal),
         // Boxed: of most calls these are no part.
@@ -99,6 +104,22 @@ pub(crate) async fn penalty(gate: &Snapshot, address: IpAddr, presented: &Presen
         tokio::select! {
             () = tokio::time::sleep(penalty) => {}
             () = gate.lasting.stopping.cancelled() => {}
+        }
+    }
+}
+
+/// The client's certificate, if it has one that is good now. A connection lasts longer than a configuration: what would not
+/// be let in any more is refused.
+pub(crate) fn certificate<'s>(
+    gate: &Snapshot,
+    secured: Option<&'s Secured>,
+    now: Moment,
+) -> Result<Option<&'s Arc<Certificate>>, Refusal> {
+    match &gate.tls {
+        None => Ok(None),
+        Some(tls) if tls.admits(secured, now) => Ok(secured.and_then(Secured::certificate)),
+        Some(_) => {
+            Err(Refusal::new(Reason::Unauthenticated).because("the connection's certificate is not good any more"))
         }
     }
 }

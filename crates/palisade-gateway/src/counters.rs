@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use palisade_guard::refusal::{Event, Reason};
 
 /// Why a connection was cut.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// There was no place for it.
     TurnedAway,
@@ -17,11 +17,15 @@ pub(crate) enum Cut {
     Malformed,
     /// It did not read what it had asked for.
     Stalled,
+    /// It did not come to an agreement about TLS, or did not speak it.
+    Handshake,
+    /// It sent too much of what carries nothing.
+    Flooded,
 }
 
 impl Cut {
     /// The words of the status page, in the order of the variants.
-    const WORDS: [&str; 5] = ["turned_away", "gave_way", "slow_head", "malformed", "stalled"];
+    const WORDS: [&str; 7] = ["turned_away", "gave_way", "slow_head", "malformed", "stalled", "handshake", "flooded"];
 }
 
 /// Counts since the start.
@@ -59,13 +63,15 @@ impl Counters {
 
     /// A connection was cut.
     pub(crate) fn cut(&self, why: Cut) {
-        let [turned_away, gave_way, slow_head, malformed, stalled] = &self.cut;
+        let [turned_away, gave_way, slow_head, malformed, stalled, handshake, flooded] = &self.cut;
         let counter = match why {
             Cut::TurnedAway => turned_away,
             Cut::GaveWay => gave_way,
             Cut::SlowHead => slow_head,
             Cut::Malformed => malformed,
             Cut::Stalled => stalled,
+            Cut::Handshake => handshake,
+            Cut::Flooded => flooded,
         };
         counter.fetch_add(1, Relaxed);
     }

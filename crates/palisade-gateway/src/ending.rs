@@ -11,11 +11,13 @@ use palisade_guard::authenticate::{self, Principal};
 use palisade_guard::authorize;
 use palisade_guard::refusal::{Reason, Refusal};
 
+use crate::caller;
 use crate::current::Later;
 use crate::lasting::Lasting;
 use crate::pipeline::Door;
 use crate::snapshot::Snapshot;
 use crate::time;
+use crate::transport::tls::Secured;
 use crate::upstream::Server;
 
 /// On what grounds a stream was granted.
@@ -24,6 +26,8 @@ pub(crate) struct Grounds {
     pub(crate) caller: Principal,
     /// Where the caller is.
     pub(crate) address: IpAddr,
+    /// On what connection.
+    pub(crate) secured: Option<Arc<Secured>>,
     /// What may be in it.
     pub(crate) door: Door,
 }
@@ -64,7 +68,7 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
 /// Done when a caller's credential ends by itself; never for most.
 async fn expired(caller: &Principal) {
     let Some(end) = caller.expires() else { return std::future::pending().await };
-    let left = end.saturating_mul(1000).saturating_sub(time::now().unix_ms);
+    let left = end.saturating_add(1).saturating_mul(1000).saturating_sub(time::now().unix_ms);
     tokio::time::sleep(Duration::from_millis(left)).await;
 }
 
@@ -87,7 +91,8 @@ pub(crate) async fn ending(
                     return over.because("the end of the credential");
                 }
             };
-            if let Err(refusal) = grounds.hold(&gate) {
+            let certified = caller::certificate(&gate, grounds.secured.as_deref(), time::now());
+            if let Err(refusal) = certified.and_then(|_| grounds.hold(&gate)) {
                 return refusal;
             }
         }

@@ -40,4 +40,5 @@ pub use random::new_key;
 pub use reload::{Asker, Outcome};
 pub use running::{Running, Start, StartError, serve_stdio, start};
 pub use time::now;
+pub use upstream::http::tls::config as tls_client;
 pub use upstream::stdio::{InProcess, keeper};

@@ -119,7 +119,7 @@ impl Passage {
             now,
             speaks: Speaks::Rest,
             origin: None,
-            secure: false,
+            secure: arrival.secured.is_some(),
             local: arrival.peer.is_none(),
             admission: None,
             reached: None,
@@ -140,7 +140,7 @@ impl Passage {
     /// Notes who is connected.
     pub(crate) fn identified(&mut self, client: &Client) {
         self.record.facts.client = Some(client.address());
-        self.secure = client.secure();
+        self.secure |= client.secure();
     }
 
     /// Notes who is calling.

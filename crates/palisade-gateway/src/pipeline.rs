@@ -34,6 +34,7 @@ use crate::snapshot::Snapshot;
 use crate::transport::body::Body;
 use crate::transport::http::{Arrival, Content};
 use crate::transport::places::Place;
+use crate::transport::tls::Secured;
 use crate::upstream::catalog::Catalog;
 use crate::upstream::{Answer, Answered, Server};
 
@@ -52,8 +53,8 @@ pub(crate) async fn answer(current: &Current, arrival: Arrival) -> Response<Body
 }
 
 async fn run(gate: &Arc<Snapshot>, passage: &mut Passage, arrival: Arrival) -> Result<Reply, Refusal> {
-    let Arrival { head, body, peer, place } = arrival;
-    let outcome = judged(gate, passage, &head, body, peer, place).await;
+    let Arrival { head, body, peer, place, secured } = arrival;
+    let outcome = judged(gate, passage, &head, body, peer, (place, secured)).await;
     outcome.map_err(|refusal| caller::complete(gate, &caller::presented(&head, passage.secure, passage.now), refusal))
 }
 
@@ -63,7 +64,7 @@ async fn judged(
     head: &request::Parts,
     mut body: Content,
     peer: Option<SocketAddr>,
-    place: Option<Arc<Place>>,
+    (place, secured): (Option<Arc<Place>>, Option<Arc<Secured>>),
 ) -> Result<Reply, Refusal> {
     let headers = &head.headers;
     let route = route::find(gate, head.uri.path());
@@ -95,7 +96,7 @@ async fn judged(
 
     // The caller. The body is still on the wire, and an unknown caller cannot make us read it: only a signature does,
     // whose key and time are right.
-    let caller = match caller::verified(gate, presented, &mut body).await {
+    let caller = match caller::verified(gate, presented, secured.as_deref(), &mut body).await {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate wait, or use up the address's window; guessing costs the guesser.
@@ -131,14 +132,14 @@ async fn judged(
         Route::Mcp(server) => {
             let caller = Caller { client, principal: caller, door: Door::One(server), headers };
             let reply = call(gate, passage, &caller, &head.method, body).await;
-            passage.grounds = Some(caller.grounds(passage.reached.take()));
+            passage.grounds = Some(caller.grounds(passage.reached.take(), secured));
             reply
         }
         Route::Aggregate => {
             let door = passage.fact("authorize", aggregate::door(gate, &caller, client.address()))?;
             let caller = Caller { client, principal: caller, door, headers };
             let reply = Box::pin(call(gate, passage, &caller, &head.method, body)).await;
-            passage.grounds = Some(caller.grounds(passage.reached.take()));
+            passage.grounds = Some(caller.grounds(passage.reached.take(), secured));
             reply
         }
         route => Box::pin(admin::private(gate, passage, route, (head, body), &caller)).await,
@@ -155,12 +156,12 @@ pub(crate) struct Caller<'a> {
 
 impl Caller<'_> {
     /// What a stream rests on that outlives the call.
-    fn grounds(self, reached: Option<Arc<Server>>) -> Grounds {
+    fn grounds(self, reached: Option<Arc<Server>>, secured: Option<Arc<Secured>>) -> Grounds {
         let door = match (self.door, reached) {
             (Door::All(_), Some(server)) => Door::One(server),
             (door, _) => door,
         };
-        Grounds { caller: self.principal, address: self.client.address(), door }
+        Grounds { caller: self.principal, address: self.client.address(), secured, door }
     }
 }
 

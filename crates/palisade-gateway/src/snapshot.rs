@@ -23,6 +23,7 @@ use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::servers::{self, Servers, Surroundings};
 use crate::tokens::Mint;
+use crate::transport::tls::Tls;
 use crate::upstream::{Server, Upstream};
 
 /// Everything a call needs.
@@ -38,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) signed_body_bytes: usize,
     pub(crate) header_bytes: usize,
     pub(crate) connections: Connections,
+    /// How the listener speaks TLS, where it does.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Whether the status page is served.
     pub(crate) monitoring: bool,
     pub(crate) servers: Servers,
@@ -61,7 +64,7 @@ impl Connections {
     /// Those of one address. A trusted proxy speaks for many; so does this machine, unless the operator set a number.
     pub(crate) fn one(&self, address: IpAddr, identify: &identify::Config) -> Option<usize> {
         let address = address.to_canonical();
-        if identify.trusted_proxies.iter().any(|network| network.contains(&address)) {
+        if identify.trusts(address) {
             return None;
         }
         self.of_one.or((!address.is_loopback()).then_some(OF_ONE))
@@ -98,7 +101,8 @@ impl Snapshot {
                     let clients = Clients::new(signers, demanded, config.auth.compat_signatures);
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
                     let managed = Some(Arc::clone(lasting.keys.managed()));
-                    authenticate::Config::Credentials(Methods { keys, managed, tokens, clients })
+                    let certificates = config.auth.certificates;
+                    authenticate::Config::Credentials(Methods { keys, managed, tokens, clients, certificates })
                 }
             },
             message: message_config(&config.message),
@@ -115,6 +119,7 @@ impl Snapshot {
                 headers
             }),
             monitoring: config.monitoring,
+            tls: config.tls.map(Arc::new),
             edge: config.edge,
             identify: config.identify,
             timeouts: config.timeouts,

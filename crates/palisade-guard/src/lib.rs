@@ -3,8 +3,8 @@
 //! The crate decides and touches nothing: no socket, file, environment, clock or randomness of its own.
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
-//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`clock`], [`framing`], [`grant`], [`message`],
-//!   [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
+//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`certificate`], [`clock`], [`framing`], [`grant`],
+//!   [`message`], [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`idempotency`], [`audit`].
 
@@ -13,6 +13,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod authorize;
 pub mod breaker;
+pub mod certificate;
 pub mod clock;
 pub mod edge;
 pub mod framing;

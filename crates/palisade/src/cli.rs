@@ -183,6 +183,18 @@ pub(crate) struct Health {
     /// The gateway's address
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
+    /// Certificates (PEM) to believe instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The name in the gateway's certificate, where it is not the address
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// A certificate (PEM) to show, where the gateway demands one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// `palisade connect`

@@ -12,6 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // Words.
     ("arrival", &[]),
     ("breaker", &[]),
+    ("certificate", &[]),
     ("clock", &[]),
     ("framing", &[]),
     ("refusal", &[]),
@@ -25,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
-    ("authenticate", &["clock", "grant", "refusal", "sign", "token", "identify::IpLists"]),
+    ("authenticate", &["certificate", "clock", "grant", "refusal", "sign", "token", "identify::IpLists"]),
     ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
     ("idempotency", &["refusal", "message", "sign"]),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Uri};
+use palisade_guard::authenticate::CertificateRule;
 use palisade_guard::grant::Grant;
 use palisade_guard::identify::IpLists;
 use palisade_guard::sign::Secrets;
@@ -18,6 +19,7 @@ use palisade_guard::{edge, identify, limit};
 
 pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
 use super::secret::{Command, Secret};
+pub use crate::transport::tls::Tls;
 pub use tokens::{Introspection, Issuer, KeySource, Signing, Tokens};
 
 /// Everything a gateway is built from.
@@ -31,6 +33,8 @@ pub struct Config {
     pub log: Log,
     /// The socket.
     pub listen: Listen,
+    /// How it speaks TLS, where it does.
+    pub tls: Option<Tls>,
     /// Hosts, origins and headers.
     pub edge: edge::Config,
     /// Proxies and lists of addresses.
@@ -113,6 +117,8 @@ pub struct Auth {
     pub mode: AuthMode,
     /// Every key, whatever it came from; no two have the same name or text.
     pub keys: Vec<StaticKey>,
+    /// Whose client certificates are whose, in order.
+    pub certificates: Vec<CertificateRule>,
     /// What a new managed key looks like.
     pub form: KeyForm,
     /// The address of this gateway as clients know it, in canonical form.
@@ -141,7 +147,8 @@ pub struct KeyForm {
 impl Auth {
     /// Whether keys are asked for and there is none: in development on loopback alone, where one is made and shown.
     pub const fn wants_a_key(&self) -> bool {
-        let none = self.keys.is_empty() && self.issuers.is_empty() && self.clients.is_empty();
+        let none =
+            self.keys.is_empty() && self.issuers.is_empty() && self.clients.is_empty() && self.certificates.is_empty();
         matches!(self.mode, AuthMode::Keys) && none
     }
 }

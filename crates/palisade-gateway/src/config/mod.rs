@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 pub use checked::{
     Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, KeyForm,
     KeySource, Level, Listen, Log, MessageLimits, Prefix, Server, Sign, Signing, SigningClient, StaticKey, Store,
-    StorePlace, Timeouts, Tokens, ToolNames, Upstream,
+    StorePlace, Timeouts, Tls, Tokens, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

@@ -236,6 +236,10 @@ fn limitless(facts: &Facts<'_>, found: &mut Found<'_>) {
     let signers = clients.map(|(index, client)| {
         (format!("auth.clients[{index}].limit_per_minute"), client.limit_per_minute.unwrap_or(0).into(), CALLS)
     });
+    let rules = facts.raw.auth.certificates.iter().enumerate();
+    let own = own.chain(rules.map(|(index, rule)| {
+        (format!("auth.certificates[{index}].limit_per_minute"), rule.limit_per_minute.unwrap_or(0).into(), CALLS)
+    }));
     let rows = [
         ("per_address_per_minute", limits.per_address_per_minute.into(), GUESSES),
         ("address_ceiling_per_minute", limits.address_ceiling_per_minute.into(), CALLS),

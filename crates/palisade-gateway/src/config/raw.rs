@@ -10,6 +10,7 @@ mod security_headers;
 mod server;
 mod store;
 mod timeouts;
+mod tls;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(super) use security_headers::SecurityHeaders;
 pub(super) use server::{Server, Sign};
 pub(super) use store::Store;
 pub(super) use timeouts::Timeouts;
+pub(super) use tls::ClientAuth;
+pub(super) use tls::{Certificate, Tls};
 pub(super) use tokens::TokenAlgorithm;
 pub(super) use tokens::{Issuer, Tokens};
 
@@ -153,6 +156,9 @@ pub(super) struct Listen {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_connections_per_address: Option<u32>,
+    /// TLS on this address; without it whoever is on the way reads and changes all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<Tls>,
     /// The protective headers on every answer: a value of your own, or `"off"`.
     pub(super) security_headers: SecurityHeaders,
 }
@@ -168,6 +174,7 @@ impl Default for Listen {
             deny: Vec::new(),
             max_connections: 16_000,
             max_connections_per_address: None,
+            tls: None,
             security_headers: SecurityHeaders::default(),
         }
     }
@@ -203,6 +210,8 @@ pub(super) struct Auth {
     pub(super) clients: Vec<Client>,
     /// Lets production accept signatures of the compatibility scheme, which cover neither host nor headers.
     pub(super) danger_allow_compat_signatures: bool,
+    /// Whose client certificates are whose, where `listen.tls.client_auth` asks for them.
+    pub(super) certificates: Vec<Certificate>,
 }
 
 impl Default for Auth {
@@ -218,6 +227,7 @@ impl Default for Auth {
             issuers: Vec::new(),
             clients: Vec::new(),
             danger_allow_compat_signatures: false,
+            certificates: Vec::new(),
         }
     }
 }
@@ -225,7 +235,7 @@ impl Default for Auth {
 /// How callers prove who they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(extend("x-later" = ["jwt", "oauth", "session", "mtls"]))]
+#[schemars(extend("x-later" = ["jwt", "oauth", "session"]))]
 pub(super) enum Mode {
     /// Not at all: on loopback in development only.
     None,

@@ -49,7 +49,7 @@ impl Getter {
         let hosts = [issuer, keys, asked].into_iter().flatten();
         let named: Vec<Box<str>> = hosts.filter_map(|url| url.host().map(|host| bare(host).into())).collect();
         let here = named.iter().any(|host| is_here(host));
-        Ok(Self { tls: tls::config(settings.ca_file.as_deref())?, descriptors, named, here })
+        Ok(Self { tls: tls::config(settings.ca_file.as_deref(), None)?, descriptors, named, here })
     }
 
     /// The body of the answer to a request, if the answer is 200.

@@ -9,11 +9,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use palisade_guard::limit::subject::Subject;
 use palisade_guard::message::Body as Messages;
 use palisade_guard::refusal::Refusal;
 use rustix::net::sockopt::set_tcp_user_timeout;
@@ -23,9 +24,12 @@ use tokio_util::task::TaskTracker;
 
 use super::body::Body;
 use super::heads::HeadClock;
+use super::http2;
 use super::patient::Patient;
 use super::places::{Full, Place, Room};
+use super::socket::Socket;
 use super::standing;
+use super::tls::{self, Secured};
 use super::wire::Wire;
 use crate::counters::Cut;
 use crate::current::Current;
@@ -33,6 +37,7 @@ use crate::lasting::Lasting;
 use crate::pipeline;
 use crate::running::LAST_WORDS;
 use crate::snapshot::Snapshot;
+use crate::time;
 
 /// A request as it came off the wire, or a line of standard input in its place.
 pub(crate) struct Arrival {
@@ -44,6 +49,28 @@ pub(crate) struct Arrival {
     pub(crate) peer: Option<SocketAddr>,
     /// Its connection's place, where there is a connection.
     pub(crate) place: Option<Arc<Place>>,
+    /// What TLS found out about the connection, where there is TLS.
+    pub(crate) secured: Option<Arc<Secured>>,
+}
+
+/// A connection, whatever is spoken on it.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) peer: SocketAddr,
+    pub(super) current: Current,
+    pub(super) lasting: Arc<Lasting>,
+    pub(super) place: Arc<Place>,
+    secured: Option<Arc<Secured>>,
+}
+
+impl Line {
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let (peer, place) = (Some(self.peer), Some(Arc::clone(&self.place)));
+        let arrival = Arrival { head, body: Content::Wire(body), peer, place, secured: self.secured.clone() };
+        pipeline::answer(&self.current, arrival).await
+    }
 }
 
 /// What an arrival carries.
@@ -75,7 +102,9 @@ pub(crate) async fn serve(listener: TcpListener, current: Current, stop: Cancell
         match accepted {
             Ok((stream, peer)) => match enter(peer, &current.snapshot(), &stop) {
                 Ok(place) => {
-                    let served = connection(stream, peer, current.clone(), place, stop.clone());
+                    let (current, kept) = (current.clone(), Arc::clone(&lasting));
+                    let line = Line { peer, current, lasting: kept, place, secured: None };
+                    let served = connection(stream, line, stop.clone(), tasks.clone());
                     let descriptor = lasting.descriptors.take();
                     tasks.spawn(async move {
                         // Boxed: what hyper needed is given back when a stream goes on without it.
@@ -111,7 +140,7 @@ fn enter(peer: SocketAddr, gate: &Snapshot, stop: &CancellationToken) -> Result<
 
 /// A stream that goes on without hyper.
 struct Standing {
-    io: Patient<TcpStream>,
+    io: Patient<Socket>,
     body: Body,
     peer: SocketAddr,
     lasting: Arc<Lasting>,
@@ -134,17 +163,53 @@ impl Standing {
 /// Serves a connection, to its end or to a stream that goes on without hyper.
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
-    current: Current,
-    place: Arc<Place>,
+    mut line: Line,
     stop: CancellationToken,
+    tasks: TaskTracker,
 ) -> Option<Standing> {
-    let gate = current.snapshot();
-    let lasting = Arc::clone(&gate.lasting);
+    let gate = line.current.snapshot();
     if let Err(error) = prepare(&stream, gate.timeouts.write) {
         tracing::debug!(%error, "a connection ended before it began");
         return None;
     }
+    let Some(tls) = gate.tls.as_ref().map(Arc::clone) else {
+        drop(gate);
+        return http1(Socket::Plain(stream), line, stop).await;
+    };
+    let patience = gate.timeouts.header;
+    // Shaking hands is more work than most calls.
+    if !gate.identify.trusts(line.peer.ip())
+        && gate.limits.arrive(&Subject::address(line.peer.ip()), time::now().monotonic_ms).is_err()
+    {
+        line.lasting.counters.cut(Cut::TurnedAway);
+        return None;
+    }
+    drop(gate);
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream, patience) => shaken,
+        () = line.place.leave().cancelled() => return None,
+    };
+    drop(tls);
+    let (stream, secured) = match shaken {
+        Ok(shaken) => shaken,
+        Err(error) => {
+            ended_early(&line.lasting, line.peer, Some(Cut::Handshake), &error);
+            return None;
+        }
+    };
+    line.secured = Some(Arc::new(secured));
+    let is_http2 = tls::is_http2(&stream);
+    let socket = Socket::Tls(Box::new(stream));
+    if is_http2 {
+        http2::serve(socket, line, stop, tasks).await;
+        return None;
+    }
+    http1(socket, line, stop).await
+}
+
+/// Serves a connection of HTTP/1.1.
+async fn http1(socket: Socket, line: Line, stop: CancellationToken) -> Option<Standing> {
+    let gate = line.current.snapshot();
     let wire = Arc::<Wire>::default();
     let mut builder = http1::Builder::new();
     builder
@@ -155,24 +220,23 @@ async fn connection(
         .max_headers(100)
         .half_close(false);
     let everywhere = {
-        let current = current.clone();
-        move || current.snapshot().headers(false)
+        let (current, is_secure) = (line.current.clone(), line.secured.is_some());
+        move || current.snapshot().headers(is_secure)
     };
-    let stream = TokioIo::new(Patient::new(stream, gate.timeouts.write, Arc::clone(&wire), everywhere));
+    let stream = TokioIo::new(Patient::new(socket, gate.timeouts.write, Arc::clone(&wire), everywhere));
     drop(gate);
-    let (arriving, leaving) = (Arc::clone(&place), Arc::clone(&wire));
+    let (answering, leaving) = (line.clone(), Arc::clone(&wire));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (current, place, wire) = (current.clone(), Arc::clone(&arriving), Arc::clone(&leaving));
+        let (line, wire) = (answering.clone(), Arc::clone(&leaving));
         wire.owes_answer();
         async move {
-            let (head, body) = request.into_parts();
-            let version = head.version;
-            let arrival = Arrival { head, body: Content::Wire(body), peer: Some(peer), place: Some(place) };
-            let response = pipeline::answer(&current, arrival).await;
+            let version = request.version();
+            let response = line.answer(request).await;
             Ok::<_, Infallible>(standing::part(&wire, version, response))
         }
     });
     let mut connection = builder.serve_connection(stream, service);
+    let Line { peer, lasting, place, .. } = line;
     let ended = tokio::select! {
         ended = spoken(&mut connection, &wire) => ended,
         () = place.leave().cancelled() => {
@@ -212,12 +276,12 @@ where
 }
 
 /// Done when what is under way has had its time to end, and to say so.
-async fn cut_off(lasting: &Lasting) {
+pub(super) async fn cut_off(lasting: &Lasting) {
     lasting.cut.cancelled().await;
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-fn ended_early(lasting: &Lasting, peer: SocketAddr, why: Option<Cut>, error: &dyn std::error::Error) {
+pub(super) fn ended_early(lasting: &Lasting, peer: SocketAddr, why: Option<Cut>, error: &dyn std::error::Error) {
     if let Some(why) = why {
         lasting.counters.cut(why);
     }

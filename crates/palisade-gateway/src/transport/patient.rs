@@ -122,9 +122,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
             let written = ready!(self.clocked(written, context))?;
             self.refusal.advance(written);
         }
+        // TLS keeps some of what it took.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        ready!(self.clocked(flushed, context))?;
         // Only who has nothing left flushes.
         self.wire.set_stalled(false);
-        Pin::new(&mut self.stream).poll_flush(context)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -49,7 +49,8 @@ pub(crate) fn managed_unknown(keys: u32) -> Input {
 /// The caller behind the headers.
 pub(crate) fn find(input: &Input) -> Result<Verdict, Refusal> {
     let Input { config, method, uri, headers } = input;
-    caller(config, &Presented { method, uri, headers, secure: false, now: Moment { monotonic_ms: 0, unix_ms: 0 } })
+    let now = Moment { monotonic_ms: 0, unix_ms: 0 };
+    caller(config, &Presented { method, uri, headers, secure: false, certificate: None, now })
 }
 
 fn input(credential: &'static str) -> Input {

@@ -33,7 +33,14 @@ pub(crate) fn by_messages() -> Input {
 /// Everything but reading the body and the store.
 pub(crate) fn verify(input: &Input) -> Result<(Principal, Use), Refusal> {
     let now = Moment { monotonic_ms: 0, unix_ms: NOW_S * 1000 };
-    let presented = Presented { method: &Method::POST, uri: &input.uri, headers: &input.headers, secure: true, now };
+    let presented = Presented {
+        method: &Method::POST,
+        uri: &input.uri,
+        headers: &input.headers,
+        secure: true,
+        certificate: None,
+        now,
+    };
     match caller(&input.config, &presented)? {
         Verdict::Signed(pending) => pending.holds(&input.body),
         Verdict::Accept(_) | Verdict::Unsettled(_) => unreachable!("the request is signed"),

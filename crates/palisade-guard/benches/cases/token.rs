@@ -71,7 +71,7 @@ pub(crate) fn remembered() -> Input {
 pub(crate) fn find(input: &Input) -> Result<Verdict, Refusal> {
     let Input { config, uri, headers, .. } = input;
     let now = Moment { monotonic_ms: 0, unix_ms: NOW * 1000 };
-    caller(config, &Presented { method: &Method::POST, uri, headers, secure: true, now })
+    caller(config, &Presented { method: &Method::POST, uri, headers, secure: true, certificate: None, now })
 }
 
 /// What a token that was not seen before says.

@@ -6,13 +6,15 @@
 //! 3. Keys stand in `Authorization: Bearer K` or `X-API-Key: K`. Both may stand together only if they are the same key.
 //! 4. Tokens stand in `Authorization` alone, and are told from keys by their form ([`token`]).
 //! 5. A signature stands alone: with a key beside it there are two credentials, and the request is refused.
-//! 6. A credential comes from the request alone, never from a path, a query or our own environment.
+//! 6. A certificate of the connection is a credential if a rule says whose it is; then nothing else may stand beside it.
+//! 7. A credential comes from the request and its connection alone, never from a path, a query or our own environment.
 //!
 //! The credential ends here: a [`Principal`] does not hold it, so no later stage can pass it on.
 //!
 //! What a judgement needs from outside (a body's digest, a nonce that is new, an issuer's keys) is a [`Verdict`] that
 //! says so; the gateway fetches it and comes back.
 
+mod certificate;
 pub mod key_text;
 pub mod managed_key;
 pub mod resource;
@@ -25,10 +27,12 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
+pub use certificate::{CertificateRule, Wanted};
 pub use signed::{Client, Clients, Pending, first, missing};
 pub use static_key::{Key, Keys};
 use token::{Need, Tokens, Verified};
 
+use crate::certificate::Certificate;
 use crate::clock::Moment;
 use crate::grant::Grant;
 use crate::refusal::{Reason, Refusal};
@@ -39,6 +43,7 @@ use managed_key::{Found, ManagedKey, ManagedKeys};
 
 /// How callers prove who they are.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a snapshot has one")]
 pub enum Config {
     /// Not at all.
     None,
@@ -57,6 +62,8 @@ pub struct Methods {
     pub tokens: Option<Tokens>,
     /// Clients that sign their requests.
     pub clients: Clients,
+    /// Whose client certificates are whose, in order.
+    pub certificates: Vec<CertificateRule>,
 }
 
 /// What a request shows of its caller.
@@ -70,6 +77,8 @@ pub struct Presented<'a> {
     pub headers: &'a HeaderMap,
     /// Whether the client is connected by TLS.
     pub secure: bool,
+    /// The certificate by which the client's side of the connection was verified.
+    pub certificate: Option<&'a Arc<Certificate>>,
     /// When it came.
     pub now: Moment,
 }
@@ -112,6 +121,7 @@ enum Proof {
     Token(Arc<Verified>),
     /// By what the secret is known.
     Signature([u8; 32]),
+    Certificate(Arc<Certificate>),
 }
 
 impl Principal {
@@ -138,6 +148,7 @@ impl Principal {
             Proof::Managed(..) => "managed_key",
             Proof::Token(_) => "token",
             Proof::Signature(_) => "signature",
+            Proof::Certificate(_) => "certificate",
         }
     }
 
@@ -145,6 +156,7 @@ impl Principal {
     pub fn expires(&self) -> Option<u64> {
         match &self.proof {
             Proof::Token(found) => Some(found.expires()),
+            Proof::Certificate(certificate) => Some(certificate.not_after),
             _ => None,
         }
     }
@@ -187,32 +199,45 @@ pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Ref
     let Config::Credentials(methods) = config else {
         return Ok(Verdict::Accept(Config::anonymous()));
     };
+    let holder = presented
+        .certificate
+        .and_then(|shown| certificate::holder(&methods.certificates, shown, presented.now.unix_ms));
+    match (holder, by_headers(methods, presented)?) {
+        (Some(_), Some(_)) => Err(Refusal::new(Reason::CredentialMalformed).because("a certificate and a key")),
+        (Some(holder), None) => Ok(Verdict::Accept(holder)),
+        (None, Some(verdict)) => Ok(verdict),
+        (None, None) => Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE)),
+    }
+}
+
+/// Who the headers say it is; `None` where no credential stands in them.
+fn by_headers(methods: &Methods, presented: &Presented<'_>) -> Result<Option<Verdict>, Refusal> {
     if let Some(pending) = signature(methods, presented)? {
-        return Ok(Verdict::Signed(Box::new(pending)));
+        return Ok(Some(Verdict::Signed(Box::new(pending))));
     }
     let bearer = bearer(presented.headers)?;
     let api_key = single(presented.headers, &X_API_KEY)?;
     let credential = match (bearer, api_key) {
-        (None, None) => return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE)),
+        (None, None) => return Ok(None),
         (Some(one), Some(other)) if one != other => {
             return Err(Refusal::new(Reason::CredentialMalformed).because("Authorization and X-API-Key differ"));
         }
         (Some(one), _) | (None, Some(one)) => one,
     };
     if let Some(judged) = methods.managed.as_ref().and_then(|managed| by_form(managed, credential, presented.now)) {
-        return judged;
+        return judged.map(Some);
     }
     let tokens = methods.tokens.as_ref().filter(|_| bearer.is_some());
     if let Some(tokens) = tokens.filter(|_| Compact::is_form(credential)) {
-        return tokens.judge(credential, presented);
+        return tokens.judge(credential, presented).map(Some);
     }
     let Some(key) = methods.keys.find(credential) else {
         if let Some(verdict) = tokens.and_then(|tokens| tokens.opaque(credential, presented)) {
-            return verdict;
+            return verdict.map(Some);
         }
         return Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE_INVALID).because("unknown key"));
     };
-    Ok(Verdict::Accept(by_key(key)))
+    Ok(Some(Verdict::Accept(by_key(key))))
 }
 
 /// A managed key is known by its form; `None` for every other credential.
@@ -263,6 +288,9 @@ pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Princip
         (Config::Credentials(methods), Proof::Token(found)) => methods.tokens.as_ref()?.again(found, now),
         (Config::Credentials(methods), Proof::Signature(secret)) => {
             methods.clients.again(&caller.id, secret).map(|client| signed::by_signature(client, *secret))
+        }
+        (Config::Credentials(methods), Proof::Certificate(shown)) => {
+            certificate::holder(&methods.certificates, shown, now.unix_ms).filter(|now| now.id == caller.id)
         }
         _ => None,
     }

@@ -28,7 +28,7 @@ fn key(name: &str, text: &str) -> Key {
 
 fn caller(config: &Config, headers: &HeaderMap) -> Result<Principal, Refusal> {
     let uri = Uri::from_static("/mcp");
-    let presented = Presented { method: &Method::POST, uri: &uri, headers, secure: true, now: NOW };
+    let presented = Presented { method: &Method::POST, uri: &uri, headers, secure: true, certificate: None, now: NOW };
     super::caller(config, &presented).map(|verdict| verdict.principal().unwrap())
 }
 

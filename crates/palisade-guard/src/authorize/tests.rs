@@ -20,7 +20,8 @@ fn principal(grant: Grant) -> Principal {
     let keys = Keys::new([Key { id: Arc::from("key:k"), digest, grant: Arc::new(grant) }]);
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-api-key"), HeaderValue::from_static("k"))]);
     let (uri, now) = (Uri::from_static("/mcp"), Moment { monotonic_ms: 0, unix_ms: 0 });
-    let presented = Presented { method: &Method::POST, uri: &uri, headers: &headers, secure: true, now };
+    let presented =
+        Presented { method: &Method::POST, uri: &uri, headers: &headers, secure: true, certificate: None, now };
     let config = Config::Credentials(Methods { keys, ..Methods::default() });
     authenticate::caller(&config, &presented).map(|verdict| verdict.principal().unwrap()).unwrap()
 }

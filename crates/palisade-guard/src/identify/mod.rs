@@ -9,6 +9,8 @@ pub mod client_address;
 mod forwarded;
 mod ip_list;
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 /// Who may connect, and whom to believe about others' addresses.
@@ -18,6 +20,13 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The lists for every path.
     pub lists: IpLists,
+}
+
+impl Config {
+    /// Whether this is a proxy that speaks for others.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        ip_list::any_covers(&self.trusted_proxies, peer.to_canonical())
+    }
 }
 
 /// An allow list and a deny list; deny wins, an empty allow list allows everyone.

@@ -74,6 +74,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
         Err(error) => return failed(&StartError::Server("all".into(), error.to_string())),
     };
     let format = config.log.format;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let greeting = plan.greeting.then(|| Greeting {
         key,
         keyless: config.auth.mode == AuthMode::None,
@@ -99,9 +100,9 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
             Ok(running) => running,
             Err(error) => return failed(&error),
         };
-        announce(running.address(), format);
+        announce(scheme, running.address(), format);
         if let Some(greeting) = greeting {
-            greeting.print(running.address());
+            greeting.print(scheme, running.address());
         }
         signals.until_stop(&running.asker()).await;
         tracing::info!("stopping");
@@ -131,10 +132,10 @@ pub(super) fn failed(error: &StartError) -> ExitCode {
 }
 
 /// The one line that says it is ready.
-fn announce(address: SocketAddr, format: Format) {
+fn announce(scheme: &str, address: SocketAddr, format: Format) {
     match format {
-        Format::Json => tracing::info!(url = %format_args!("http://{address}"), "listening"),
-        Format::Pretty => say::err(format_args!("listening on http://{address}")),
+        Format::Json => tracing::info!(url = %format_args!("{scheme}://{address}"), "listening"),
+        Format::Pretty => say::err(format_args!("listening on {scheme}://{address}")),
     }
 }
 
@@ -147,8 +148,8 @@ struct Greeting {
 }
 
 impl Greeting {
-    fn print(&self, address: SocketAddr) {
-        let endpoint = format!("http://{address}/mcp");
+    fn print(&self, scheme: &str, address: SocketAddr) {
+        let endpoint = format!("{scheme}://{address}/mcp");
         say::err(format_args!("\n  endpoint  {endpoint}"));
         let shown = match (&self.key, self.keyless) {
             (Some(key), _) => {

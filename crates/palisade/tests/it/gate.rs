@@ -75,7 +75,8 @@ impl Gate {
         let (kept, (ready, address)) = (Arc::clone(&log), std::sync::mpsc::channel());
         std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
-                if let Some((_, address)) = line.split_once("listening on http://") {
+                let address = line.split_once("listening on ").and_then(|(_, url)| url.split_once("://"));
+                if let Some((_, address)) = address {
                     ready.send(address.trim().parse::<SocketAddr>().unwrap()).unwrap();
                 }
                 writeln!(kept.lock().unwrap(), "{line}").unwrap();
@@ -274,7 +275,7 @@ impl Answer {
         }
     }
 
-    fn parse(bytes: &[u8], ended: bool) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8], ended: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.split("\r\n");

@@ -37,5 +37,6 @@ mod scopes;
 mod signed;
 mod stdio;
 mod streams;
+mod tls;
 mod tokens;
 mod upstream;

@@ -9,7 +9,7 @@ use super::{Check, listen};
 use crate::config::raw;
 use crate::config::shape::nearest;
 
-/// What the file says of it, in a key or a client.
+/// What the file says of it.
 pub(super) struct Rights<'r> {
     servers: Option<&'r [String]>,
     scopes: Option<&'r [String]>,
@@ -35,7 +35,15 @@ impl<'r> From<&'r raw::Client> for Rights<'r> {
     }
 }
 
-/// The grant of the key or client at `at`. What is wrong is a fault, and left out.
+impl<'r> From<&'r raw::Certificate> for Rights<'r> {
+    fn from(raw: &'r raw::Certificate) -> Self {
+        let (servers, scopes) = (raw.servers.as_deref(), raw.scopes.as_deref());
+        let raw::Certificate { groups, allow, deny, .. } = raw;
+        Self { servers, scopes, groups, allow, deny, limit: raw.limit_per_minute }
+    }
+}
+
+/// The grant of what stands at `at`. What is wrong is a fault, and left out.
 pub(super) fn read(at: &str, raw: &Rights<'_>, servers: &[Arc<str>], check: &mut Check<'_>) -> Grant {
     let lists = listen::lists(at, raw.allow, raw.deny, check);
     let listed = self::servers(at, raw.servers, servers, check);

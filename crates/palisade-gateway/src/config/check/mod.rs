@@ -3,6 +3,7 @@
 //! A setting that cannot be read gets a harmless stand-in, so that the rest is still judged; with a single fault the
 //! whole is thrown away, so no stand-in is ever used.
 
+mod certificates;
 mod clients;
 mod grant;
 pub(super) mod keys;
@@ -11,6 +12,7 @@ pub(super) mod quantity;
 mod server;
 mod store;
 mod strength;
+mod tls;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -29,6 +31,7 @@ use super::merge::Layered;
 use super::raw;
 use super::seen::Seen;
 use super::shape::join;
+use palisade_guard::authenticate::CertificateRule;
 use palisade_guard::authenticate::key_text::is_prefix;
 use palisade_guard::limit;
 use quantity::{MIB, SECOND};
@@ -82,7 +85,9 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
     let audit = audit(&raw.audit, check);
     let store = store::store(&raw.store, &audit, check);
     let may_be_without = loopback || check.strict || store.place != StorePlace::Memory || check.flags.tends_keys;
-    let auth = auth(raw, (keys, clients), &names, may_be_without, check);
+    let certificates = certificates::all(raw, &names, check);
+    let tls = tls::read(&raw.listen, &mut notes, check);
+    let auth = auth(raw, (keys, clients, certificates), &names, may_be_without, check);
     if auth.mode == AuthMode::None && !check.flags.stdio {
         refuse_open_door(loopback, &raw.listen, check);
         for (name, _) in raw.servers.iter().filter(|(_, server)| server.signed) {
@@ -113,6 +118,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         monitoring: raw.monitoring,
         log: Log { level: raw.log.level, format: raw.log.format },
         listen,
+        tls,
         edge,
         identify,
         auth,
@@ -137,7 +143,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
 
 fn auth(
     raw: &raw::File,
-    (keys, clients): (Vec<StaticKey>, Vec<SigningClient>),
+    (keys, clients, certificates): (Vec<StaticKey>, Vec<SigningClient>, Vec<CertificateRule>),
     servers: &[Arc<str>],
     may_be_without: bool,
     check: &mut Check<'_>,
@@ -162,7 +168,8 @@ fn auth(
     let form = KeyForm { prefix: raw.key_prefix.clone(), length: count(raw.key_length) };
     let compat_signatures = raw.danger_allow_compat_signatures || !check.strict;
     let offered = raw.offered_scopes.clone();
-    let auth = Auth { mode, keys, form, public_url, offered, tokens: own, issuers, clients, compat_signatures };
+    let auth =
+        Auth { mode, keys, certificates, form, public_url, offered, tokens: own, issuers, clients, compat_signatures };
     // On loopback in development one is made and shown; production has a rule of its own; a store may hold some.
     if auth.wants_a_key() && !may_be_without {
         check.missing("auth.keys", Place::Default, "there is no key, and the listener is not on loopback", keys::CURE);

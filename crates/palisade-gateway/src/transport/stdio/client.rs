@@ -220,7 +220,7 @@ impl Client {
         *request.uri_mut() = http::Uri::from_static("/mcp");
         *request.headers_mut() = headers;
         let (head, ()) = request.into_parts();
-        pipeline::answer(&self.current, Arrival { head, body, peer: None, place: None }).await
+        pipeline::answer(&self.current, Arrival { head, body, peer: None, place: None, secured: None }).await
     }
 
     async fn say(&self, message: Bytes) {

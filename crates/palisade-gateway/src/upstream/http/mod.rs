@@ -93,7 +93,7 @@ impl HttpUpstream {
     /// An upstream; nothing is connected yet.
     pub(crate) fn new(settings: Settings<'_>) -> io::Result<Self> {
         let url = settings.url;
-        let tls = (url.scheme_str() == Some("https")).then(|| tls::config(settings.ca_file)).transpose()?;
+        let tls = (url.scheme_str() == Some("https")).then(|| tls::config(settings.ca_file, None)).transpose()?;
         let authority = url.authority().map_or_else(String::new, ToString::to_string);
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {

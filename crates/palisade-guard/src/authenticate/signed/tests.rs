@@ -42,7 +42,10 @@ fn signed(scheme: Scheme, key_id: &str, secret: &[u8], now_s: u64) -> HeaderMap 
 
 fn judged(config: &Config, headers: &HeaderMap, body: &[u8]) -> Result<(Principal, Option<Use>), Refusal> {
     let (uri, now) = (Uri::from_static("/mcp"), Moment { monotonic_ms: 0, unix_ms: NOW_S * 1000 + 999 });
-    match authenticate::caller(config, &Presented { method: &Method::POST, uri: &uri, headers, secure: true, now })? {
+    match authenticate::caller(
+        config,
+        &Presented { method: &Method::POST, uri: &uri, headers, secure: true, certificate: None, now },
+    )? {
         Verdict::Accept(principal) => Ok((principal, None)),
         Verdict::Signed(pending) => pending.holds(body).map(|(principal, used)| (principal, Some(used))),
         verdict @ Verdict::Unsettled(_) => panic!("{verdict:?}"),

@@ -81,7 +81,7 @@ fn judged(config: &Config, method: &Method, path: &str, token: &str, now: u64) -
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
     let now = Moment { monotonic_ms: 0, unix_ms: now * 1000 };
     let uri: Uri = path.parse().unwrap();
-    caller(config, &Presented { method, uri: &uri, headers: &headers, secure: true, now })
+    caller(config, &Presented { method, uri: &uri, headers: &headers, secure: true, certificate: None, now })
 }
 
 fn call(config: &Config, path: &str, token: &str) -> Result<Principal, Reason> {
@@ -238,7 +238,7 @@ fn what_is_not_known_is_asked_for() {
     let (method, uri, mut headers) = (Method::POST, Uri::from_static("/mcp"), HeaderMap::new());
     headers.insert(HOST, HeaderValue::from_static("gate.example"));
     let now = Moment { monotonic_ms: 0, unix_ms: NOW * 1000 };
-    let presented = Presented { method: &method, uri: &uri, headers: &headers, secure: true, now };
+    let presented = Presented { method: &method, uri: &uri, headers: &headers, secure: true, certificate: None, now };
     let mut answer = claims(LOGIN, MCP);
     answer["active"] = json!(true);
     let tell =
@@ -256,7 +256,7 @@ fn a_challenge_leads_on() {
     let (method, uri, mut headers) = (Method::POST, Uri::from_static("/mcp/files"), HeaderMap::new());
     headers.insert(HOST, HeaderValue::from_static("gate.example"));
     let now = Moment { monotonic_ms: 0, unix_ms: 0 };
-    let presented = Presented { method: &method, uri: &uri, headers: &headers, secure: true, now };
+    let presented = Presented { method: &method, uri: &uri, headers: &headers, secure: true, certificate: None, now };
     let challenge = |config: &Config| {
         let refusal = caller(config, &presented).unwrap_err();
         tokens(config).complete(refusal, &presented).challenge_value().unwrap().to_owned()
