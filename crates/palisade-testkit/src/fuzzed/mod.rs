@@ -10,6 +10,7 @@
     reason = "a panic is how they tell"
 )]
 
+pub mod certificate;
 pub mod chunks;
 pub mod config_toml;
 pub mod events;
@@ -27,7 +28,7 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 10] = [
+pub const ALL: [(&str, Target); 11] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
@@ -38,4 +39,5 @@ pub const ALL: [(&str, Target); 10] = [
     ("journal_line", journal_line::hold),
     ("token", token::hold),
     ("signature", signature::hold),
+    ("certificate", certificate::hold),
 ];

@@ -70,7 +70,7 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 /// For an answer to another client meanwhile. The machine of the tests may be busy; without a cap it is never answered.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// R3: rapid reset, floods of pings, settings, priorities, window updates, empty data and continuations end the connection
+/// R3, P-I11: rapid reset, floods of pings, settings, priorities, window updates, empty data and continuations end the connection
 /// soon, another connection is answered all the while, and memory stays.
 #[test]
 fn floods_end_the_connection() {
@@ -109,7 +109,7 @@ fn floods_end_the_connection() {
     assert!(yard.memory() < before + (32 << 20), "{before} to {}", yard.memory());
 }
 
-/// R3: a header that unpacks to many times its size is refused before it is unpacked; the cap is that of HTTP/1.1.
+/// R3, P-I11: a header that unpacks to many times its size is refused before it is unpacked; the cap is that of HTTP/1.1.
 #[test]
 fn a_header_bomb_does_not_unpack() {
     let upstream = Upstream::echo();
@@ -139,7 +139,7 @@ fn a_header_bomb_does_not_unpack() {
     assert!(yard.memory() < before + (32 << 20), "{before} to {}", yard.memory());
 }
 
-/// R3: no more streams than are announced; the rest is refused as not begun, so that a client may try again.
+/// R3, P-I11: no more streams than are announced; the rest is refused as not begun, so that a client may try again.
 #[test]
 fn streams_have_a_cap() {
     let slow = Upstream::scripted(Box::new(|request| {
@@ -172,7 +172,7 @@ fn streams_have_a_cap() {
     assert_eq!((answered, refused), (100, 10));
 }
 
-/// A8, R3: a client that asks for much and opens no window is cut when `timeouts.write` is over, however it answers pings, and
+/// A8, R3, P-I11: a client that asks for much and opens no window is cut when `timeouts.write` is over, however it answers pings, and
 /// nothing of its answers stays.
 #[test]
 fn a_closed_window_ends_the_connection() {

@@ -95,7 +95,7 @@ fn required_certificates() {
     assert!(lines.iter().any(|line| line["auth"] == "certificate"), "{lines:#?}");
 }
 
-/// B9, P-I4: one request, one identity; what headers say of certificates is nobody's word.
+/// B9, P-A21, P-I9: one request, one identity; what headers say of certificates is nobody's word.
 #[test]
 fn one_request_one_identity() {
     let (yard, upstream) = (Yard::new(), Upstream::echo());

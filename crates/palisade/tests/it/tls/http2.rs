@@ -68,7 +68,7 @@ fn exact(gate: &Gate, version: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// A6: `:authority` and `Host` must be one, and one that is served.
+/// A6, P-I4: `:authority` and `Host` must be one, and one that is served.
 #[test]
 fn one_host() {
     let (authority, upstream) = (Authority::new("tests"), Upstream::echo());
