@@ -24,7 +24,7 @@ impl Gate {
     }
 
     /// A pair of tokens made by the command.
-    fn issued(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn issued(&self, arguments: &[&str]) -> Value {
         let output = self.tokens(&[&["issue", "--json"], arguments].concat(), "");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()

@@ -1,6 +1,7 @@
 //! Managed keys: made by the command or by REST, used, rotated, withdrawn; in one gateway and in two.
 
 mod administration;
+mod closed;
 mod guessing;
 
 use std::io::Write as _;
