@@ -234,10 +234,10 @@ fn killed_in_between() {
     let (upstream, open) = patient();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("palisade.toml");
-    let store = "[store]\nurl = \"sqlite:DIR/store.db\"";
+    let store = format!("[store]\nurl = \"sqlite:DIR/store.db\"\n{NO_LIMITS}");
     write_private(
         &file,
-        &settings(&upstream.url(), "hmac", store).replace("DIR", &folder.path().display().to_string()),
+        &settings(&upstream.url(), "hmac", &store).replace("DIR", &folder.path().display().to_string()),
     );
     let start = || {
         let mut line = palisade();
