@@ -14,6 +14,16 @@ fn blocks(page: &str) -> Vec<&str> {
     after.filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block).collect()
 }
 
+/// The certificate that pages speak of, and its key.
+fn write_certificate(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
+    let tls = folder.join("tls");
+    fs::create_dir_all(&tls).unwrap();
+    fs::write(tls.join("server.pem"), made.cert.pem()).unwrap();
+    fs::write(tls.join("server.key"), made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(tls.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// Loads a block as the file of a folder that holds the keys which pages speak of.
 fn faults(folder: &Path, block: &str) -> Vec<String> {
     let file = folder.join("palisade.toml");
@@ -31,6 +41,7 @@ fn every_block_of_settings_is_taken() {
     let key = folder.join("alice.key");
     fs::write(&key, palisade_gateway::new_key()).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    write_certificate(&folder);
     for page in PAGES {
         let text = fs::read_to_string(super::root().join(page)).unwrap();
         let blocks = blocks(&text);
