@@ -36,9 +36,7 @@ pub fn call(caller: &Principal, address: IpAddr, server: &Arc<str>, call: &Call)
     let missing: Vec<_> = deeds.iter().filter(|deed| !scopes.cover(server, deed)).collect();
     if !missing.is_empty() {
         let needed = needed(caller.grant(), server, &missing);
-        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
-        let refusal = Refusal::new(Reason::ScopeMissing).challenge(challenge).because("the credential's scopes");
-        return Err(refusal.with("scope", Detail::Text(needed.into())));
+        return Err(without(needed).because("the credential's scopes"));
     }
     Ok(Permit { rule: "scopes" })
 }
@@ -86,9 +84,13 @@ pub fn administer(caller: &Principal, address: IpAddr, part: &str, action: &str)
     if grant.scopes.as_ref().is_some_and(|scopes| scopes.administer(part, action)) {
         return Ok(());
     }
-    let needed = format!("palisade:{part}:{action}");
+    Err(without(format!("palisade:{part}:{action}")))
+}
+
+/// A refusal that names the scopes which are needed (RFC 6750 section 3.1).
+fn without(needed: String) -> Refusal {
     let challenge = format!(r#"Bearer error="insufficient_scope", scope="{needed}""#);
-    Err(Refusal::new(Reason::ScopeMissing).challenge(challenge).with("scope", Detail::Text(needed.into())))
+    Refusal::new(Reason::ScopeMissing).challenge(challenge).with("scope", Detail::Text(needed.into()))
 }
 
 #[cfg(test)]
