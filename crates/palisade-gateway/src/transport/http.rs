@@ -199,7 +199,7 @@ async fn connection(
     };
     line.secured = Some(Arc::new(secured));
     let is_http2 = tls::is_http2(&stream);
-    let socket = Socket::Tls(Box::new(stream));
+    let socket = Socket::Tls(Box::new(stream.into()));
     if is_http2 {
         http2::serve(socket, line, stop, tasks).await;
         return None;

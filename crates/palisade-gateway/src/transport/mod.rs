@@ -9,7 +9,7 @@ mod http2;
 pub(crate) mod lines;
 pub(crate) mod patient;
 pub(crate) mod places;
-mod socket;
+pub(crate) mod socket;
 mod standing;
 pub(crate) mod stdio;
 pub(crate) mod tls;

@@ -1,4 +1,4 @@
-//! A client's connection, with TLS or without.
+//! A TCP connection, with TLS or without: a client's, or one to an upstream.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
-/// Where bytes of a client come from.
-pub(super) enum Socket {
+/// Where the bytes of the other side come from.
+pub(crate) enum Socket {
     /// As they are.
     Plain(TcpStream),
     /// Out of TLS, whose state is large.

@@ -25,9 +25,9 @@ use tokio::time::Instant;
 
 use super::bell::Bell;
 use super::prelude::{Metered, Prelude};
-use super::socket::Socket;
 use super::standing::{Standing, framing};
 use crate::descriptors::Taken;
+use crate::transport::socket::Socket;
 
 /// The part of hyper that reads and writes.
 type Driver = Box<http1::Connection<TokioIo<Metered<Socket>>, Full<Bytes>>>;

@@ -17,7 +17,6 @@ mod own;
 mod pool;
 mod prelude;
 mod signing;
-mod socket;
 mod standing;
 pub(crate) mod tls;
 

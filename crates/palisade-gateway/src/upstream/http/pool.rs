@@ -19,8 +19,8 @@ use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
 use super::connection::Connection;
-use super::socket::Socket;
 use crate::descriptors::Descriptors;
+use crate::transport::socket::Socket;
 
 /// Connections to one host.
 pub(crate) struct Pool {
@@ -117,6 +117,6 @@ impl Pool {
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        Connection::begin(Socket::Tls(Box::new(stream)), taken).await.map_err(io::Error::other)
+        Connection::begin(Socket::Tls(Box::new(stream.into())), taken).await.map_err(io::Error::other)
     }
 }

@@ -14,8 +14,8 @@ use http_body::{Body, Frame};
 use palisade_guard::framing::chunks::Chunks;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::socket::Socket;
 use crate::descriptors::Taken;
+use crate::transport::socket::Socket;
 
 /// The body of an answer, taken over from hyper.
 pub(super) struct Standing {
