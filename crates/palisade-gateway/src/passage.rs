@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use palisade_guard::arrival::CorrelationId;
 use palisade_guard::audit::record::Record;
-use palisade_guard::authenticate::{Keys, Principal};
+use palisade_guard::authenticate::Principal;
 use palisade_guard::clock::Moment;
+use palisade_guard::digest::sha256;
 use palisade_guard::edge::origin::AllowedOrigin;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::limit::Admission;
@@ -168,7 +169,7 @@ impl Passage {
                 self.standing = message.is("subscriptions/listen");
                 facts.name = message.target().cloned();
                 if let Some(span) = message.arguments() {
-                    facts.args_digest = message.bytes().get(span).map(Keys::digest);
+                    facts.args_digest = message.bytes().get(span).map(sha256);
                 }
                 if let Speaks::Mcp { modern, .. } = &mut self.speaks {
                     *modern = message.revision().is_modern();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderValue;
-use palisade_guard::authenticate::Keys;
+use palisade_guard::digest::sha256;
 use palisade_guard::identify::IpLists;
 use palisade_guard::sign::{Scheme, Signer};
 use tokio_util::task::TaskTracker;
@@ -156,7 +156,7 @@ fn recipe(upstream: Option<checked::Upstream>, timeout: Duration, max_sessions: 
     };
     Recipe {
         upstream,
-        certificates: certificates.map(|pem| Keys::digest(&pem)),
+        certificates: certificates.map(|pem| sha256(&pem)),
         timeout,
         connect: config.timeouts.connect,
         session_idle: config.timeouts.session,

@@ -3,7 +3,7 @@
 //! The crate decides and touches nothing: no socket, file, environment, clock or randomness of its own.
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
-//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`certificate`], [`clock`], [`framing`], [`grant`],
+//! * Words, what the stages talk about: [`arrival`], [`breaker`], [`certificate`], [`clock`], [`digest`], [`framing`], [`grant`],
 //!   [`message`], [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`idempotency`], [`audit`].
@@ -15,6 +15,7 @@ pub mod authorize;
 pub mod breaker;
 pub mod certificate;
 pub mod clock;
+pub mod digest;
 pub mod edge;
 pub mod framing;
 pub mod grant;

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not there")]
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use palisade_guard::sign::{Occasion, Request, Scheme, Secrets, Signer, fields, headers, sha256, statement};
+use palisade_guard::digest::sha256;
+use palisade_guard::sign::{Occasion, Request, Scheme, Secrets, Signer, fields, headers, statement};
 use proptest::prelude::*;
 
 /// What two requests can differ in.

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use palisade_guard::sign::{Occasion, Request, Scheme, Signer, compat, headers, messages, sha256};
+use palisade_guard::digest::sha256;
+use palisade_guard::sign::{Occasion, Request, Scheme, Signer, compat, headers, messages};
 
 /// One request.
 struct Case {

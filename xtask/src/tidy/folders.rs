@@ -12,25 +12,26 @@ const TABLE: &[(&str, &[&str])] = &[
     // Words.
     ("arrival", &[]),
     ("breaker", &[]),
-    ("certificate", &[]),
+    ("certificate", &["digest"]),
     ("clock", &[]),
+    ("digest", &[]),
     ("framing", &[]),
     ("refusal", &[]),
     ("seal", &[]),
     ("naming", &[]),
-    ("sign", &["clock"]),
+    ("sign", &["clock", "digest"]),
     ("message", &["refusal"]),
-    ("token", &["message::json"]),
+    ("token", &["digest", "message::json"]),
     ("grant", &["message", "identify::IpLists"]),
     // Stages. A key carries IP lists of its own; a permit is the proof that validation rests on.
     ("edge", &["refusal"]),
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
-    ("authenticate", &["certificate", "clock", "grant", "refusal", "sign", "token", "identify::IpLists"]),
+    ("authenticate", &["certificate", "clock", "digest", "grant", "refusal", "sign", "token", "identify::IpLists"]),
     ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
-    ("idempotency", &["refusal", "message", "sign"]),
-    ("audit", &["arrival", "clock", "message", "refusal"]),
+    ("idempotency", &["digest", "refusal", "message", "sign"]),
+    ("audit", &["arrival", "clock", "digest", "message", "refusal"]),
 ];
 
 pub(super) fn check(files: &[Source]) -> Vec<Finding> {

@@ -29,7 +29,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use palisade_guard::authenticate::Keys;
+use palisade_guard::digest::sha256;
 use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
@@ -141,7 +141,7 @@ fn read(path: &Path, root: &serde_json::Value, layered: &mut Layered, faults: &m
 
 /// Enough to tell two files apart, too little to guess a secret by.
 fn digest(bytes: &[u8]) -> String {
-    let first = Keys::digest(bytes).first_chunk().copied().unwrap_or_default();
+    let first = sha256(bytes).first_chunk().copied().unwrap_or_default();
     format!("{:016x}", u64::from_be_bytes(first))
 }
 

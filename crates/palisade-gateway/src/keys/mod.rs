@@ -27,7 +27,7 @@ use crate::journal::Durability;
 use crate::random;
 use crate::store::changes::{self, Change};
 use crate::store::keys::{self, Row};
-use crate::store::{self, Store};
+use crate::store::{self, Store, later, now};
 use crate::time;
 pub(crate) use live::Live;
 pub use view::{Issued, Listed, State, Used, Verified, View};
@@ -336,13 +336,4 @@ pub fn grace(text: &str) -> Result<Duration, Error> {
         let problem = format!("{text:?} is not from 0s to 90d: write a number and s, m, h or d, like \"24h\"");
         Error::Wrong(vec![Wrong { field: "grace", problem }])
     })
-}
-
-/// Milliseconds since 1970, as the store has them.
-fn now() -> i64 {
-    i64::try_from(time::now().unix_ms).unwrap_or(i64::MAX)
-}
-
-fn later(now: i64, lifetime: Duration) -> i64 {
-    now.saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
 }

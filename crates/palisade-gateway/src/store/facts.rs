@@ -1,6 +1,6 @@
 //! What there is one of, by name.
 
-use sqlx::{Executor, Sqlite};
+use sqlx::{Executor, Sqlite, SqliteConnection};
 
 use super::Error;
 
@@ -8,6 +8,18 @@ use super::Error;
 pub(crate) async fn get<'e>(from: impl Executor<'e, Database = Sqlite>, name: &str) -> Result<Option<String>, Error> {
     let asked = sqlx::query_scalar("SELECT value FROM facts WHERE name = $1").bind(name.to_owned());
     Ok(asked.fetch_optional(from).await?)
+}
+
+/// How often something was changed, by the fact of this name.
+pub(crate) async fn version<'e>(from: impl Executor<'e, Database = Sqlite>, name: &str) -> Result<u64, Error> {
+    let version = get(from, name).await?;
+    Ok(version.and_then(|version| version.parse().ok()).unwrap_or_default())
+}
+
+/// Counts one more change, in the write that makes it.
+pub(crate) async fn count_up(writing: &mut SqliteConnection, name: &str) -> Result<(), Error> {
+    let next = version(&mut *writing, name).await?.wrapping_add(1);
+    set(writing, name, &next.to_string()).await
 }
 
 /// Sets it.

@@ -4,7 +4,7 @@
 //! that its table is old. Uses do not count.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, FromRow, Row as _, Sqlite, SqliteConnection};
+use sqlx::{Executor, FromRow, Row as _, Sqlite};
 
 use super::{Error, Store, Writing, facts};
 
@@ -52,13 +52,7 @@ const VERSION: &str = "keys.version";
 
 /// How often the keys were changed.
 pub(crate) async fn version<'e>(from: impl Executor<'e, Database = Sqlite>) -> Result<u64, Error> {
-    let version = facts::get(from, VERSION).await?;
-    Ok(version.and_then(|version| version.parse().ok()).unwrap_or_default())
-}
-
-async fn count_up(writing: &mut SqliteConnection) -> Result<(), Error> {
-    let next = version(&mut *writing).await?.wrapping_add(1);
-    facts::set(writing, VERSION, &next.to_string()).await
+    facts::version(from, VERSION).await
 }
 
 /// The version, and every key that was not revoked, as of one moment.
@@ -113,7 +107,7 @@ pub(crate) async fn insert(writing: &mut Writing, row: &Row) -> Result<(), Error
     let insert = sqlx::query(statement).bind(row.id.clone()).bind(row.name.clone()).bind(row.owner.clone());
     let insert = insert.bind(row.permits.clone()).bind(row.created).bind(row.created_by.clone());
     insert.bind(row.expires).bind(row.digest.clone()).execute(&mut **writing).await?;
-    count_up(writing).await
+    facts::count_up(writing, VERSION).await
 }
 
 /// Writes what a rotation changes.
@@ -123,14 +117,14 @@ pub(crate) async fn rotate(writing: &mut Writing, row: &Row) -> Result<(), Error
     let update = sqlx::query(statement).bind(row.id.clone()).bind(row.digest.clone()).bind(row.rotated);
     let update = update.bind(row.old_digest.clone()).bind(row.old_until).bind(row.expires);
     update.execute(&mut **writing).await?;
-    count_up(writing).await
+    facts::count_up(writing, VERSION).await
 }
 
 /// Revokes a key for good; nothing that could be used is left of it.
 pub(crate) async fn revoke(writing: &mut Writing, id: &str, now: i64) -> Result<(), Error> {
     let statement = "UPDATE keys SET revoked = $2, digest = x'', old_digest = NULL, old_until = NULL WHERE id = $1";
     sqlx::query(statement).bind(id.to_owned()).bind(now).execute(&mut **writing).await?;
-    count_up(writing).await
+    facts::count_up(writing, VERSION).await
 }
 
 /// Adds uses, of a key that may be revoked meanwhile.

@@ -31,6 +31,7 @@ use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite, SqlitePool, Transaction
 
 use crate::config::StorePlace;
 use crate::journal::Durability;
+use crate::time;
 
 /// How long one may wait for another's write, and for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -164,6 +165,16 @@ async fn first(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
             connected => return Ok(connected?),
         }
     }
+}
+
+/// Milliseconds since 1970, as the store has them.
+pub(crate) fn now() -> i64 {
+    i64::try_from(time::now().unix_ms).unwrap_or(i64::MAX)
+}
+
+/// So much later, at most the end of time.
+pub(crate) fn later(now: i64, lifetime: Duration) -> i64 {
+    now.saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Every change that decides who may call counts the version up, in the same write. That a family was refreshed does
 //! not: who refreshes asks the store itself.
 
-use sqlx::{Executor, Row as _, Sqlite, SqliteConnection};
+use sqlx::{Executor, Row as _, Sqlite};
 
 use super::{Error, Store, Writing, facts};
 
@@ -38,13 +38,7 @@ const VERSION: &str = "tokens.version";
 
 /// How often keys and revocations were changed.
 pub(crate) async fn version<'e>(from: impl Executor<'e, Database = Sqlite>) -> Result<u64, Error> {
-    let version = facts::get(from, VERSION).await?;
-    Ok(version.and_then(|version| version.parse().ok()).unwrap_or_default())
-}
-
-async fn count_up(writing: &mut SqliteConnection) -> Result<(), Error> {
-    let next = version(&mut *writing).await?.wrapping_add(1);
-    facts::set(writing, VERSION, &next.to_string()).await
+    facts::version(from, VERSION).await
 }
 
 /// The version, the keys, the newest first, and what was taken back, as of one moment.
@@ -81,7 +75,7 @@ pub(crate) async fn rotate(writing: &mut Writing, key: &KeyRow, until: i64) -> R
     sqlx::query("DELETE FROM token_keys WHERE retires <= $1").bind(key.made).execute(&mut **writing).await?;
     let insert = sqlx::query("INSERT INTO token_keys (kid, seed, made) VALUES ($1, $2, $3)");
     insert.bind(key.kid.clone()).bind(key.seed.clone()).bind(key.made).execute(&mut **writing).await?;
-    count_up(writing).await
+    facts::count_up(writing, VERSION).await
 }
 
 /// Adds a family, and forgets those whose time is over.
@@ -135,7 +129,7 @@ pub(crate) async fn take_back(writing: &mut Writing, taken: &Taken, now: i64) ->
                      ON CONFLICT (kind, name) DO UPDATE SET made_until = $3, forget = $4";
     let insert = sqlx::query(statement).bind(kind.clone()).bind(name.clone()).bind(*made_until).bind(*forget);
     insert.execute(&mut **writing).await?;
-    count_up(writing).await
+    facts::count_up(writing, VERSION).await
 }
 
 /// How much was taken back and still matters.

@@ -12,12 +12,12 @@ mod error;
 mod live;
 mod wanted;
 
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use palisade_guard::authenticate::resource::canonical;
 use palisade_guard::authenticate::token::{Audience, Issuer};
+use palisade_guard::digest::hex;
 use palisade_guard::grant::Grant;
 use palisade_guard::token::revoked::{ENTRIES, Kind, Revoked};
 use palisade_guard::token::{Algorithm, Claims, Compact, KeySet, Keyring, Rules, Signer, Type};
@@ -29,7 +29,7 @@ use crate::keys::Asker;
 use crate::random;
 use crate::store::changes::{self, Change};
 use crate::store::tokens::{self, Family, KeyRow, Taken};
-use crate::store::{self, Store};
+use crate::store::{self, Store, later, now};
 use crate::time;
 pub use error::Error;
 pub(crate) use live::Live;
@@ -288,14 +288,6 @@ fn name() -> String {
     hex(&random::bytes::<16>())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
 const fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Token => "token",
@@ -317,13 +309,4 @@ fn change(what: &str, target: &str, who: &str, after: Option<&String>) -> Change
         before: None,
         after: after.cloned(),
     }
-}
-
-/// Milliseconds since 1970, as the store has them.
-fn now() -> i64 {
-    i64::try_from(time::now().unix_ms).unwrap_or(i64::MAX)
-}
-
-fn later(now: i64, lifetime: Duration) -> i64 {
-    now.saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
 }

@@ -5,8 +5,9 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::line::{Line, push_hex};
+use super::line::Line;
 use crate::clock::Moment;
+use crate::digest::push_hex;
 
 /// The version of the format, in each segment's first line.
 pub const FORMAT: u64 = 1;

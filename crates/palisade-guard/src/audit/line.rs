@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
 use crate::clock::Moment;
+use crate::digest::push_hex;
 
 /// Fields of an object under construction.
 #[derive(Debug)]
@@ -147,13 +148,6 @@ impl std::fmt::Write for Plain<'_> {
         self.0.extend(text.bytes().map(|byte| if unsound(&byte) { b'?' } else { byte }));
         Ok(())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));
 }
 
 /// A JSON string in which nothing can forge a line or hide text: control characters, line and paragraph separators,

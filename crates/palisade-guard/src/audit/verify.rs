@@ -13,6 +13,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::chain::{Chain, FORMAT, HASH_FIELD, LINE_END, link};
+use crate::digest::read_lower_hex;
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,7 +200,7 @@ impl Verifier {
             return Err(Fault::Sequence { expected: before.sequence, found: fields.seq });
         }
         let hash = link(&before.hash, body);
-        if unhex(fields.hash) != Some(hash) {
+        if read_lower_hex(fields.hash) != Some(hash) {
             return Err(Fault::Hash);
         }
         self.chain = Some(Chain { sequence: before.sequence + 1, hash });
@@ -211,7 +212,7 @@ impl Verifier {
         if format != FORMAT {
             return Err(Fault::Format(format));
         }
-        let prev = fields.prev.and_then(unhex).ok_or(Fault::Segment)?;
+        let prev = fields.prev.and_then(read_lower_hex).ok_or(Fault::Segment)?;
         match self.chain {
             Some(chain) if chain.hash != prev => return Err(Fault::Segment),
             Some(_) => {
@@ -261,15 +262,4 @@ impl Verifier {
         }
         Ok(())
     }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    for (byte, digits) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(out)
 }

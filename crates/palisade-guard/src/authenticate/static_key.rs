@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 
+use crate::digest::sha256;
 use crate::grant::Grant;
 
 /// What is known of one key.
@@ -57,9 +57,7 @@ impl Keys {
 
     /// SHA-256 of a key's text.
     pub fn digest(text: &[u8]) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
-        out
+        sha256(text)
     }
 }
 

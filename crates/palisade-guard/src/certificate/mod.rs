@@ -11,7 +11,7 @@ mod der;
 mod name;
 mod time;
 
-use aws_lc_rs::digest;
+use crate::digest::sha256;
 
 use der::{BOOLEAN, INTEGER, OCTETS, OID, Reader, SEQUENCE};
 
@@ -62,8 +62,7 @@ impl Certificate {
         let (not_before, not_after) = (time::read(validity.next()?)?, time::read(validity.next()?)?);
         let subject = name::read(body.inside(SEQUENCE)?);
         body.expect(SEQUENCE)?;
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+        let fingerprint = sha256(bytes);
         let (dns, uris, emails) = Default::default();
         let mut read = Self { fingerprint, not_before, not_after, subject, dns, uris, emails };
         body.skip(ISSUER_ID)?;

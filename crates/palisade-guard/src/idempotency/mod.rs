@@ -18,9 +18,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::digest::sha256;
 use crate::message::Message;
 use crate::refusal::{Reason, Refusal};
-use crate::sign::{IDEMPOTENCY_KEY, sha256};
+use crate::sign::IDEMPOTENCY_KEY;
 
 pub use memory::Memory;
 

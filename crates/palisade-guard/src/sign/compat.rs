@@ -5,8 +5,9 @@
 //!
 //! There is no nonce that is signed, so the signature itself is accepted once. Two equal requests in one second are one.
 
-use super::parts::{hex, key_id, mac, needed, single, timestamp};
+use super::parts::{key_id, mac, needed, single, timestamp};
 use super::{DEFAULT_KEY_ID, Fault, Request, Scheme, Statement, X_KEY_ID, X_SIGNATURE, X_TIMESTAMP};
+use crate::digest::hex;
 
 /// What a request says.
 pub(super) fn read(request: &Request<'_>) -> Result<Statement, Fault> {

@@ -24,10 +24,11 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::parts::{hex, is_protocols, key_id, mac, needed, nonce, single, timestamp};
+use super::parts::{is_protocols, key_id, mac, needed, nonce, single, timestamp};
 use super::{
     Fault, IDEMPOTENCY_KEY, Request, Scheme, Statement, X_API_VERSION, X_KEY_ID, X_NONCE, X_SIGNATURE, X_TIMESTAMP,
 };
+use crate::digest::hex;
 
 /// What `X-API-Version` says.
 pub(super) const VERSION: &str = "1";

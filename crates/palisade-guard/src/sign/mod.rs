@@ -27,8 +27,9 @@ mod signer;
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use http::{HeaderMap, HeaderName, Method, Uri};
+
+use crate::digest::sha256;
 
 pub use secret::{LEAST_BYTES, Secrets, Weak};
 pub use signer::{Occasion, Signer, Unfit};
@@ -219,13 +220,6 @@ impl Statement {
         }
         sha256(&text)
     }
-}
-
-/// SHA-256.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    out
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName};
 
 use super::Fault;
+use crate::digest::read_lower_hex;
 
 /// The one value of a header; none at all is `None`.
 pub(super) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
@@ -55,23 +56,5 @@ pub(super) fn is_protocols(name: &HeaderName) -> bool {
 
 /// 64 lower-case hexadecimal digits, and nothing else.
 pub(super) fn mac(text: &str) -> Result<[u8; 32], Fault> {
-    let mut mac = [0; 32];
-    let nibble = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let read = text.len() == 64
-        && mac.iter_mut().zip(text.as_bytes().chunks_exact(2)).all(|(byte, pair)| {
-            let [high, low] = pair else { return false };
-            nibble(*high).zip(nibble(*low)).map(|(high, low)| *byte = high << 4 | low).is_some()
-        });
-    if read { Ok(mac) } else { Err(Fault::Malformed("the signature is not 64 lower-case hexadecimal digits")) }
-}
-
-/// The digits that [`mac`] reads.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    read_lower_hex(text).ok_or(Fault::Malformed("the signature is not 64 lower-case hexadecimal digits"))
 }

@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::parts::{is_key_id, nonce as nonce_form, timestamp as timestamp_form};
 use super::{
     CONTENT_DIGEST, DEFAULT_KEY_ID, Fault, Request, SIGNATURE, SIGNATURE_INPUT, Scheme, Secrets, Weak, X_API_VERSION,
-    X_KEY_ID, X_NONCE, X_SIGNATURE, X_TIMESTAMP, compat, headers, messages, sha256,
+    X_KEY_ID, X_NONCE, X_SIGNATURE, X_TIMESTAMP, compat, headers, messages,
 };
+use crate::digest::sha256;
 
 /// Signs requests with one key.
 #[derive(Debug, Clone)]

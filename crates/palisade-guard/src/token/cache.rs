@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest;
+use crate::digest::sha256;
 
 /// Tokens and what was found of each.
 pub struct Cache<V> {
@@ -33,9 +33,7 @@ impl<V> Cache<V> {
 
     /// The name of a token in here: its SHA-256, so that no token is kept.
     pub fn name(token: &[u8]) -> [u8; 32] {
-        let mut name = [0; 32];
-        name.copy_from_slice(digest::digest(&digest::SHA256, token).as_ref());
-        name
+        sha256(token)
     }
 
     /// What was found of a token.

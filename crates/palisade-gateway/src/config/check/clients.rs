@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use palisade_guard::digest::sha256;
 use palisade_guard::grant::Grant;
-use palisade_guard::sign::{DEFAULT_KEY_ID, Secrets, sha256};
+use palisade_guard::sign::{DEFAULT_KEY_ID, Secrets};
 
 use super::grant::Rights;
 use super::keys::{NAME_CURE, is_name};

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use palisade_guard::authenticate::Keys;
+use palisade_guard::digest::read_hex;
 use palisade_guard::grant::Grant;
 use zeroize::Zeroizing;
 
@@ -263,18 +264,11 @@ pub(crate) fn private_file(path: &Path) -> Result<Secret, (String, String)> {
 }
 
 fn read_hash(text: &str, place: Place, check: &mut Check<'_>) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let nibble = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let read = text.len() == 64
-        && digest.iter_mut().zip(text.as_bytes().chunks_exact(2)).all(|(byte, pair)| {
-            let [high, low] = pair else { return false };
-            nibble(high).zip(nibble(low)).map(|(high, low)| *byte = high << 4 | low).is_some()
-        });
-    if !read {
+    let Some(digest) = read_hex(text) else {
         let cure = "write the 64 hexadecimal digits of a key's SHA-256";
         check.faults.add("auth.keys", place, "is not a SHA-256", cure);
         return None;
-    }
+    };
     // The weakest keys are known by their digest too.
     if strength::WELL_KNOWN.iter().chain(&[""]).any(|word| Keys::digest(word.as_bytes()) == digest) {
         check.faults.add("auth.keys", place, "is the SHA-256 of a well-known word", MAKE_ONE);
