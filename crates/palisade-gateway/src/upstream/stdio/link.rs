@@ -41,6 +41,14 @@ pub(super) struct Link {
     _wanted: Arc<DropGuard>,
 }
 
+/// How long a server runs, and what it holds meanwhile.
+pub(super) struct Life {
+    /// Says that nobody wants it any more, also while the [`Link`] is held.
+    pub(super) unwanted: CancellationToken,
+    /// Its place among those that may run.
+    pub(super) place: Option<Place>,
+}
+
 /// What a running server says is told here.
 pub(super) trait Listener: Send + 'static {
     /// One line, without its end.
@@ -56,12 +64,11 @@ impl Link {
         name: &Arc<str>,
         line_bytes: usize,
         tasks: &TaskTracker,
-        place: Option<Place>,
+        Life { unwanted, place }: Life,
         listener: L,
     ) -> io::Result<Self> {
         let connection = launch.start()?;
         let (lines, queued) = mpsc::channel(QUEUED);
-        let unwanted = CancellationToken::new();
         let queue = Queue { lines: queued, unwanted: unwanted.clone() };
         let running = run(connection, Arc::clone(name), line_bytes, queue, listener);
         tasks.spawn(async move {

@@ -24,6 +24,7 @@ use palisade_guard::breaker::Pass;
 use palisade_guard::message::{Call, Form, Message, Revision};
 use palisade_guard::refusal::{Detail, Reason, Refusal};
 use palisade_guard::validate::Vetted;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::breaker::{self, Breaker};
@@ -35,7 +36,7 @@ use crate::time;
 pub use launch::InProcess;
 pub(crate) use launch::{CommandLine, Launch};
 use legacy::LegacySession;
-use link::Link;
+use link::{Life, Link};
 pub(crate) use own::OwnSession;
 pub(crate) use places::share;
 use places::{Full, Place, Places};
@@ -53,6 +54,8 @@ pub(crate) struct StdioUpstream {
     places: Places,
     era: AtomicU8,
     tasks: TaskTracker,
+    /// The order that no child goes on, whoever holds it.
+    stopped: CancellationToken,
 }
 
 /// The child that all modern callers share.
@@ -102,6 +105,7 @@ impl StdioUpstream {
             shared: tokio::sync::Mutex::default(),
             era: AtomicU8::new(UNKNOWN),
             tasks,
+            stopped: CancellationToken::new(),
         }
     }
 
@@ -206,8 +210,10 @@ impl StdioUpstream {
         self.sessions().len()
     }
 
-    /// Stops every child.
+    /// Stops every child, also one that is being started, or held by a question of the gateway's own; there will be no
+    /// other.
     pub(crate) async fn stop(&self) {
+        self.stopped.cancel();
         self.sessions().clear();
         *self.shared.lock().await = None;
     }
@@ -286,8 +292,12 @@ impl StdioUpstream {
     }
 
     fn link<L: link::Listener>(&self, place: Option<Place>, listener: L) -> std::io::Result<Link> {
+        if self.stopped.is_cancelled() {
+            return Err(std::io::Error::other("no server is started any more"));
+        }
         let Settings { launch, name, answer_bytes, .. } = &self.settings;
-        Link::start(launch, name, *answer_bytes, &self.tasks, place, listener)
+        let life = Life { unwanted: self.stopped.child_token(), place };
+        Link::start(launch, name, *answer_bytes, &self.tasks, life, listener)
     }
 
     fn cannot_start(&self, error: &std::io::Error) -> Refusal {
