@@ -20,7 +20,10 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_TYPE, HeaderName
 
 /// The request headers that may go to the upstream, in their order.
 pub fn upstream_headers(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    headers.iter().filter(|(name, _)| may_go_up(name) && !is_nominated(name, headers) && !is_twin(name, headers))
+    let nominates = headers.contains_key(CONNECTION);
+    headers.iter().filter(move |(name, _)| {
+        may_go_up(name) && !(nominates && is_nominated(name, headers)) && !is_twin(name, headers)
+    })
 }
 
 /// The headers of an upstream's answer that may go back to the client.

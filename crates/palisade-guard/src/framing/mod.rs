@@ -1,5 +1,6 @@
-//! Where one message ends and the next begins: events and lines, from bytes as they arrive, cut anywhere.
+//! Where one message ends and the next begins: events, lines and bodies, from bytes as they arrive, cut anywhere.
 
+pub mod answer;
 pub mod chunks;
 pub mod lines;
 pub mod sse;

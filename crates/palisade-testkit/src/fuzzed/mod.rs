@@ -10,6 +10,7 @@
     reason = "a panic is how they tell"
 )]
 
+pub mod answer;
 pub mod certificate;
 pub mod chunks;
 pub mod config_toml;
@@ -28,11 +29,12 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 11] = [
+pub const ALL: [(&str, Target); 12] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
     ("chunks", chunks::hold),
+    ("answer", answer::hold),
     ("forwarded_header", forwarded_header::hold),
     ("host_origin", host_origin::hold),
     ("config_toml", config_toml::hold),

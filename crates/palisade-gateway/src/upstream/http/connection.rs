@@ -1,170 +1,211 @@
-//! One connection to an HTTP upstream, driven by whoever holds it.
+//! One connection to an HTTP upstream (HTTP/1.1, RFC 9112), driven by whoever holds it.
 //!
-//! 1. A connection has no task of its own: the call that holds it polls it, so that a request and its answer do not
-//!    cross from task to task. A stream outlives its call: it gets a task, and goes on without hyper where it
-//!    is a standing one ([`Connection::outlive`]).
-//! 2. Nobody polls an idle connection. That the upstream closed it shows when the next request is sent, before a byte of
-//!    it left; [`Connection::is_open`] looks without sending.
-//! 3. What waits on the connection goes on when the connection does, so both are polled in turn as long as one wakes the
-//!    other, and not at all where the task was woken for something else ([`Bell`]).
+//! 1. A connection has no task and no queue of its own: the call that holds it writes its request and reads the answer,
+//!    so that nothing crosses from task to task. decisions/016 says why this is our own code.
+//! 2. An answer may begin before the request has left: both directions go on at once, so that neither side waits for the
+//!    other for ever.
+//! 3. Nobody reads an idle connection. That the upstream closed it, or says something nobody asked for, shows when it is
+//!    taken, before a byte of the next request left ([`Connection::is_open`]).
+//! 4. A body that outlives its call takes the connection with it ([`Connection::outlive`]).
 
+use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
-use http_body::{Body, Frame};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, Parts, SendRequest};
-use hyper_util::rt::TokioIo;
-use palisade_guard::message::headers::METHOD;
+use bytes::{Buf, Bytes, BytesMut};
+use palisade_guard::framing::answer::{Broken, Framing};
+use palisade_guard::refusal::Refusal;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Instant;
+use tokio_util::io::{poll_read_buf, poll_write_buf};
 
-use super::bell::Bell;
-use super::prelude::{Metered, Prelude};
-use super::standing::{Standing, framing};
+use super::super::{invalid, unavailable};
+use super::head::Head;
+use super::request::Request;
+use super::standing::Standing;
 use crate::descriptors::Taken;
 use crate::transport::socket::Socket;
 
-/// The part of hyper that reads and writes.
-type Driver = Box<http1::Connection<TokioIo<Metered<Socket>>, Full<Bytes>>>;
-
 /// A connection that is open, or was when it was last looked at.
 pub(crate) struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    /// `None` once the connection has ended.
-    driver: Option<Driver>,
-    /// Rings when there is something to do on it.
-    bell: Arc<Bell>,
+    socket: Socket,
+    /// What was read and nobody has taken.
+    behind: BytesMut,
     /// Counted while it lives.
     descriptor: Taken,
     /// When the last request was sent.
     asked: Instant,
-    /// What may still come before the head of an answer.
-    prelude: Arc<Prelude>,
 }
 
-/// The method whose answer is a standing stream.
-const LISTEN: &str = "subscriptions/listen";
+/// Bytes asked of the socket at once, at least.
+const READ: usize = 4096;
+/// The largest head.
+const HEAD: usize = 256 * 1024;
+/// The most before the end of an answer's head, informational heads (1xx) among it: a series of them without an end would
+/// be work without an end.
+const PRELUDE: usize = 1024 * 1024;
 
 impl Connection {
     /// Speaks HTTP/1.1 on `socket`.
-    pub(super) async fn begin(socket: Socket, descriptor: Taken) -> hyper::Result<Self> {
-        let prelude = Arc::<Prelude>::default();
-        let io = TokioIo::new(Metered::new(socket, Arc::clone(&prelude)));
-        let (sender, driver) = http1::Builder::new().max_headers(64).max_buf_size(256 * 1024).handshake(io).await?;
-        let (bell, asked) = (Bell::new(), Instant::now());
-        Ok(Self { sender, driver: Some(Box::new(driver)), bell, descriptor, asked, prelude })
+    pub(super) fn new(socket: Socket, descriptor: Taken) -> Self {
+        Self { socket, behind: BytesMut::new(), descriptor, asked: Instant::now() }
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+    pub(super) async fn send(&mut self, request: &Request) -> io::Result<Head> {
         self.asked = Instant::now();
-        let wants_stream =
-            request.method() == Method::GET || request.headers().get(&METHOD).is_some_and(|method| method == LISTEN);
-        self.prelude.begin(wants_stream);
-        let answer = self.sender.try_send_request(request);
-        let answer = drive(&mut self.driver, &self.bell, answer).await;
-        self.prelude.end();
-        answer
+        let (mut left, mut heads, mut sent) = (request.bytes(), Heads::default(), None);
+        std::future::poll_fn(|context| {
+            if sent.is_none() {
+                sent = match self.poll_write(&mut left, context) {
+                    Poll::Ready(sent) => Some(sent),
+                    Poll::Pending => None,
+                };
+            }
+            let head = ready!(self.poll_head(&mut heads, context));
+            Poll::Ready(match (head, sent.take()) {
+                // An upstream that refuses a request may answer, and close, before it has read all of it.
+                (Ok(head), Some(Ok(()))) => Ok(head),
+                (Ok(mut head), _) => {
+                    head.reusable = false;
+                    Ok(head)
+                }
+                (Err(_), Some(Err(unsent))) => Err(unsent),
+                (Err(unread), _) => Err(unread),
+            })
+        })
+        .await
+    }
+
+    fn poll_write(&mut self, left: &mut impl Buf, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while left.has_remaining() {
+            if ready!(poll_write_buf(Pin::new(&mut self.socket), context, left))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_head(&mut self, heads: &mut Heads, context: &mut Context<'_>) -> Poll<io::Result<Head>> {
+        loop {
+            if let Some(head) = heads.take(&mut self.behind).map_err(io::Error::other)? {
+                return Poll::Ready(Ok(head));
+            }
+            self.behind.reserve(READ);
+            if ready!(poll_read_buf(Pin::new(&mut self.socket), context, &mut self.behind))? == 0 {
+                return Poll::Ready(Err(closed()));
+            }
+        }
+    }
+
+    /// Reads a body of at most `limit` bytes to its end.
+    pub(super) async fn body(&mut self, framing: &mut Framing, limit: usize) -> Result<Bytes, Refusal> {
+        let too_large = || invalid("the answer is beyond limits.answer");
+        if let Framing::Length(length) = framing {
+            let length = usize::try_from(*length).ok().filter(|length| *length <= limit).ok_or_else(too_large)?;
+            while self.behind.len() < length {
+                self.more().await?;
+            }
+            *framing = Framing::Length(0);
+            return Ok(self.behind.split_to(length).freeze());
+        }
+        let mut body = BytesMut::new();
+        loop {
+            let mut bytes = &self.behind[..];
+            while let Some(data) = framing.next(&mut bytes).map_err(|Broken(why)| unavailable(why))? {
+                body.extend_from_slice(data);
+                if body.len() > limit {
+                    return Err(too_large());
+                }
+            }
+            let read = self.behind.len() - bytes.len();
+            self.behind.advance(read);
+            if framing.is_done() {
+                return Ok(body.freeze());
+            }
+            match self.more().await {
+                Err(_) if framing.may_end() => return Ok(body.freeze()),
+                more => more?,
+            }
+        }
+    }
+
+    async fn more(&mut self) -> Result<(), Refusal> {
+        self.behind.reserve(READ);
+        match self.socket.read_buf(&mut self.behind).await {
+            Ok(0) => Err(unavailable(closed())),
+            Ok(_) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// When the last request was sent.
-    pub(crate) const fn asked(&self) -> Instant {
+    pub(super) const fn asked(&self) -> Instant {
         self.asked
     }
 
-    /// Reads with `reading`, which takes the body of an answer that came on this connection.
-    pub(crate) async fn read<T>(&mut self, reading: impl Future<Output = T>) -> T {
-        self.prelude.release();
-        drive(&mut self.driver, &self.bell, reading).await
+    /// Whether another request can be sent: the upstream has neither closed it nor said anything unasked.
+    pub(super) fn is_open(&mut self) -> bool {
+        let mut nothing = [0; 1];
+        let read = pin!(self.socket.read(&mut nothing));
+        self.behind.is_empty() && read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    /// Whether it seems that another request can be sent.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.driver.is_some() && self.sender.is_ready()
-    }
-
-    /// Whether another request can be sent: whether the upstream has closed it is looked up.
-    pub(crate) fn is_open(&mut self) -> bool {
-        step(&mut self.driver, &mut Context::from_waker(Waker::noop()));
-        self.is_ready()
+    /// Lets go of what a large answer needed, before the connection waits for its next request.
+    pub(super) fn rest(&mut self) {
+        if self.behind.is_empty() {
+            self.behind = BytesMut::new();
+        }
     }
 
     /// The body of an answer, which is read for longer than its call lives. The connection ends with it, or with the
     /// interest in it.
-    pub(super) fn outlive(mut self, head: &HeaderMap, body: Incoming) -> Outliving {
-        if let Some(framing) = framing(head).filter(|_| self.prelude.keeps())
-            && let Some(driver) = self.driver.take()
-        {
-            let Parts { io, read_buf, .. } = driver.into_parts();
-            let (socket, kept) = io.into_inner().into_parts();
-            let behind = [read_buf, kept.freeze()].concat();
-            return Outliving::Alone(Box::new(Standing::new(socket, behind.into(), &framing, self.descriptor)));
-        }
-        self.detach();
-        Outliving::Hypers(body)
-    }
-
-    /// Lets the connection go on by itself.
-    fn detach(self) {
-        self.prelude.release();
-        let Self { driver: Some(driver), descriptor, .. } = self else { return };
-        tokio::spawn(async move {
-            // How a connection ends is seen by whoever reads the body.
-            drop(driver.await);
-            drop(descriptor);
-        });
+    pub(super) fn outlive(self, framing: Framing) -> Standing {
+        Standing::new(self.socket, self.behind.freeze(), framing, self.descriptor)
     }
 }
 
-/// A body that outlives its call.
-pub(super) enum Outliving {
-    /// hyper reads it.
-    Hypers(Incoming),
-    /// It is read alone.
-    Alone(Box<Standing>),
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the upstream closed the connection inside its answer")
 }
 
-impl Body for Outliving {
-    type Data = Bytes;
-    type Error = String;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
-        match &mut *self {
-            Self::Hypers(body) => Pin::new(body)
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(|error| error.to_string()))),
-            Self::Alone(body) => Pin::new(body).poll_frame(context),
-        }
-    }
+/// What came of heads since a request went out.
+#[derive(Default)]
+struct Heads {
+    /// Bytes of informational ones.
+    passed: usize,
+    /// Bytes of this one.
+    came: usize,
 }
 
-/// Polls `work` and the connection in turn, as long as one wakes the other.
-async fn drive<T>(driver: &mut Option<Driver>, bell: &Arc<Bell>, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    bell.ring();
-    std::future::poll_fn(move |context| {
-        bell.answer(context, |context| {
-            let done = work.as_mut().poll(context);
-            if done.is_pending() {
-                step(driver, context);
+impl Heads {
+    /// Takes the answer's own head off what was read, and informational ones before it. One that drips in is not read
+    /// again at each drip, but when an empty line came.
+    fn take(&mut self, read: &mut BytesMut) -> Result<Option<Head>, &'static str> {
+        loop {
+            let fresh = read.get(self.came.saturating_sub(EMPTY_LINE - 1)..).unwrap_or_default();
+            let may_end = !read.is_empty() && (self.came == 0 || has_empty_line(fresh));
+            self.came = read.len();
+            let head = if may_end { Head::read(read).map_err(|Broken(why)| why)? } else { None };
+            let Some((head, length)) = head else {
+                let is_too_much = self.came > HEAD || self.passed + self.came > PRELUDE;
+                return if is_too_much { Err("too much before the answer") } else { Ok(None) };
+            };
+            read.advance(length);
+            if !head.status.is_informational() {
+                return Ok(Some(head));
             }
-            done
-        })
-    })
-    .await
-}
-
-fn step(driver: &mut Option<Driver>, context: &mut Context<'_>) {
-    if driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(context).is_ready()) {
-        // Dropped at once: it holds the other ends of what is waited for.
-        *driver = None;
+            *self = Self { passed: self.passed + length, came: 0 };
+        }
     }
 }
+
+/// Bytes that end a line and make an empty one, at most.
+const EMPTY_LINE: usize = 3;
+
+fn has_empty_line(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', bytes).any(|end| matches!(bytes.get(end + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,18 +9,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body;
 use palisade_guard::refusal::{Reason, Refusal};
 use tokio::time::{Instant, Sleep};
 
 use super::super::judge::{self, Verdict};
 use super::super::{Events, Expected, invalid, unavailable};
-use super::connection::Outliving;
+use super::standing::Standing;
 use crate::transport::sse::{Event, Reader};
 
 /// The events of one response body.
 pub(crate) struct HttpEvents {
-    body: Outliving,
+    body: Standing,
     reader: Reader,
     expected: Expected,
     ended: bool,
@@ -39,7 +38,7 @@ pub(crate) struct HttpEvents {
 
 impl HttpEvents {
     /// The events of `body`; one event holds at most `limit` bytes.
-    pub(crate) fn new(body: Outliving, mut expected: Expected, limit: usize, patience: Duration) -> Self {
+    pub(super) fn new(body: Standing, mut expected: Expected, limit: usize, patience: Duration) -> Self {
         // Copied: a stream must not hold the buffer of its request.
         expected.id = expected.id.as_deref().map(Bytes::copy_from_slice);
         let patience = expected.id.is_some().then(|| (patience, Box::pin(tokio::time::sleep(patience))));
@@ -153,12 +152,8 @@ impl Events for HttpEvents {
             if let Err(refusal) = this.read_all() {
                 return this.broken(refusal);
             }
-            match Pin::new(&mut this.body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        this.take(&bytes);
-                    }
-                }
+            match this.body.poll_data(context) {
+                Poll::Ready(Some(Ok(bytes))) => this.take(&bytes),
                 Poll::Ready(Some(Err(error))) => return this.closed(Some(unavailable(error))),
                 Poll::Ready(None) => return this.closed(None),
                 Poll::Pending if this.out_of_patience(context) => {

@@ -6,7 +6,6 @@
 //! 3. An upstream's status is passed on only where the protocol gives it a meaning for the caller. What it says about
 //!    *our* credentials, redirects or its own trouble is ours to log and the caller's `MCP-003`.
 
-mod bell;
 mod connection;
 mod events;
 mod forgotten;
@@ -15,7 +14,7 @@ mod open;
 mod opening;
 mod own;
 mod pool;
-mod prelude;
+mod request;
 mod signing;
 mod standing;
 pub(crate) mod tls;
@@ -27,29 +26,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use palisade_guard::edge;
-use palisade_guard::message::headers::SESSION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use palisade_guard::message::{Call, Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::sign::Signer;
 use palisade_guard::validate::Vetted;
 
 use super::breaker::{self, Breaker};
-use super::{Answer, Answered, Expected, Opened, invalid, judge, unavailable};
+use super::{Answer, Answered, Expected, Opened, judge, unavailable};
 use crate::descriptors::Descriptors;
 use crate::session::{Resumed, Session};
-use crate::transport::collect::{Broken, collect};
 use connection::Connection;
 use events::HttpEvents;
 use forgotten::Sessions;
+use head::{Head, Media};
 use open::OpenStreams;
 pub(crate) use opening::agreed_revision;
 use opening::{first_response, opened};
 use pool::Pool;
+use request::{Request, Target};
 
 /// One HTTP upstream.
 pub(crate) struct HttpUpstream {
@@ -57,11 +52,7 @@ pub(crate) struct HttpUpstream {
     open: OpenStreams,
     sessions: Sessions,
     breaker: Breaker,
-    path: Uri,
-    host: HeaderValue,
-    /// The operator's headers, credentials of the gateway among them.
-    own: Vec<(HeaderName, HeaderValue)>,
-    signer: Option<Signer>,
+    target: Target,
     answer_timeout: Duration,
     answer_bytes: usize,
 }
@@ -100,10 +91,12 @@ impl HttpUpstream {
             pool: Pool::new(url, tls, settings.connect_timeout, settings.descriptors),
             open: OpenStreams::default(),
             sessions: Sessions::default(),
-            path: path.parse().map_err(io::Error::other)?,
-            host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
-            own: settings.own,
-            signer: settings.signer,
+            target: Target {
+                path: path.parse().map_err(io::Error::other)?,
+                host: HeaderValue::from_str(&authority).map_err(io::Error::other)?,
+                own: settings.own,
+                signer: settings.signer,
+            },
             answer_timeout: settings.answer_timeout,
             answer_bytes: settings.answer_bytes,
         })
@@ -129,34 +122,34 @@ impl HttpUpstream {
         };
         // What is left of a stream is lost with its session; a session that is to end has ended.
         let repeatable = matches!(vetted.call(), Call::Message(_) | Call::Stream { after: None });
-        let (response, connection) = self.sent_in(session, &method, body, headers, repeatable).await?;
+        let (head, connection) = self.sent_in(session, &method, body, headers, repeatable).await?;
         match vetted.call() {
             Call::Message(message) => {
-                let answered = self.answer(message, expected, response, connection).await?;
+                let answered = self.answer(message, expected, head, connection).await?;
                 if let Some(Opened { session: Session::Http(id), .. }) = &answered.opened {
                     self.sessions.keep(principal, id, message.bytes(), &message.id().unwrap_or_default());
                 }
                 Ok(self.open.follow(message, session, answered))
             }
-            Call::Stream { .. } => self.stream(response, connection, expected),
+            Call::Stream { .. } => self.stream(head, connection, expected),
             Call::End => {
                 if let Some(Resumed { session: Session::Http(id), .. }) = session {
                     self.sessions.forget(id);
                 }
-                Box::pin(self.ended(response, connection)).await
+                Box::pin(self.ended(head, connection)).await
             }
         }
     }
 
     /// Boxed: connecting and sending hold the largest part of a call's state, and its own future is moved.
-    fn sent(&self, request: Request<Full<Bytes>>) -> Pin<Box<dyn Future<Output = Sent> + Send + '_>> {
+    fn sent<'a>(&'a self, request: &'a Request) -> Pin<Box<dyn Future<Output = Sent> + Send + 'a>> {
         Box::pin(async move {
             let attempt = self.breaker.enter()?;
             let Ok(sent) = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await else {
                 attempt.was_late();
                 return Err(Refusal::new(Reason::Timeout).because("no answer began"));
             };
-            attempt.tell(sent.as_ref().is_ok_and(|(response, _)| !is_a_proxys(response.status())));
+            attempt.tell(sent.as_ref().is_ok_and(|(head, _)| !is_a_proxys(head.status)));
             sent
         })
     }
@@ -166,87 +159,57 @@ impl HttpUpstream {
         !self.breaker.is_open()
     }
 
-    fn request(
-        &self,
-        method: &Method,
-        body: &Bytes,
-        headers: &HeaderMap,
-        session: Option<&Resumed>,
-    ) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = self.path.clone();
-        let out = request.headers_mut();
-        out.reserve(16);
-        for (name, value) in edge::strip::upstream_headers(headers) {
-            out.append(name.clone(), value.clone());
-        }
-        out.insert(HOST, self.host.clone());
-        out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        out.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, text/event-stream"));
-        if let Some(Resumed { session: Session::Http(id), .. }) = session
-            && let Some(id) = self.sessions.now(id)
-        {
-            out.insert(&SESSION, id);
-        }
-        for (name, value) in &self.own {
-            out.insert(name.clone(), value.clone());
-        }
-        if let Some(signer) = &self.signer {
-            signing::sign(signer, &mut request, headers, body);
-        }
-        request
+    fn request(&self, method: &Method, body: &Bytes, caller: &HeaderMap, session: Option<&Resumed>) -> Request {
+        let session = match session {
+            Some(Resumed { session: Session::Http(id), .. }) => self.sessions.now(id),
+            _ => None,
+        };
+        self.target.request(method, body, caller, session.as_ref())
     }
 
     async fn answer(
         &self,
         message: &Message,
         expected: Expected,
-        response: http::Response<Incoming>,
+        head: Head,
         connection: Connection,
     ) -> Result<Answered, Refusal> {
-        let (head, body) = response.into_parts();
         let wanted = expected.id.is_some() && message.method_name().is_some();
-        let media = media(&head.headers)?;
+        let media = head.media()?;
         match (head.status, media) {
             (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if !wanted => {
-                self.read_to_end(body, connection).await?;
+                self.read_to_end(head, connection).await?;
                 Ok(Answer::Accepted.into())
             }
             (StatusCode::OK, Media::Json) => {
-                let bytes = self.read_to_end(body, connection).await?;
+                let session = head.session.clone().filter(|_| message.is("initialize"));
+                let bytes = self.read_to_end(head, connection).await?;
                 let response = judge::response(bytes, &expected)?;
-                let opened = if message.is("initialize") { opened(&head.headers, &response) } else { None };
+                let opened = opened(session.as_deref(), &response);
                 Ok(Answered { answer: Answer::Message(response), opened })
             }
             (StatusCode::OK, Media::Events) => {
-                let body = connection.outlive(&head.headers, body);
+                let body = connection.outlive(head.framing);
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 if message.is("initialize") {
-                    let first = Box::pin(first_response(events, &head.headers, self.answer_bytes));
+                    let first = Box::pin(first_response(events, head.session.as_deref(), self.answer_bytes));
                     let answered = tokio::time::timeout(self.answer_timeout, first).await;
                     return answered.map_err(|_| Refusal::new(Reason::Timeout).because("events but no answer"))?;
                 }
                 Ok(Answer::Events(Box::new(events)).into())
             }
             (status, Media::Json) if status.is_client_error() => {
-                let bytes = self.read_to_end(body, connection).await?;
+                let bytes = self.read_to_end(head, connection).await?;
                 refused(status, bytes, &expected, message.revision())
             }
             (status, _) => Err(trouble(status)),
         }
     }
 
-    fn stream(
-        &self,
-        response: http::Response<Incoming>,
-        connection: Connection,
-        expected: Expected,
-    ) -> Result<Answered, Refusal> {
-        match (response.status(), media(response.headers())?) {
+    fn stream(&self, head: Head, connection: Connection, expected: Expected) -> Result<Answered, Refusal> {
+        match (head.status, head.media()?) {
             (StatusCode::OK, Media::Events) => {
-                let (head, body) = response.into_parts();
-                let body = connection.outlive(&head.headers, body);
+                let body = connection.outlive(head.framing);
                 let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
                 Ok(Answer::Events(Box::new(events)).into())
             }
@@ -254,9 +217,9 @@ impl HttpUpstream {
         }
     }
 
-    async fn ended(&self, response: http::Response<Incoming>, connection: Connection) -> Result<Answered, Refusal> {
-        let status = response.status();
-        self.read_to_end(response.into_body(), connection).await?;
+    async fn ended(&self, head: Head, connection: Connection) -> Result<Answered, Refusal> {
+        let status = head.status;
+        self.read_to_end(head, connection).await?;
         if status.is_success() { Ok(Answer::Ended.into()) } else { Err(trouble(status)) }
     }
 
@@ -266,44 +229,19 @@ impl HttpUpstream {
     }
 
     /// The whole body, within the limit and what is left of the time; the connection is used again afterwards.
-    async fn read_to_end(&self, body: Incoming, mut connection: Connection) -> Result<Bytes, Refusal> {
+    async fn read_to_end(&self, mut head: Head, mut connection: Connection) -> Result<Bytes, Refusal> {
         let due = connection.asked() + self.answer_timeout;
-        let read = tokio::time::timeout_at(due, connection.read(collect(body, self.answer_bytes))).await;
-        let read = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))?;
-        let bytes = read.map_err(|broken| match broken {
-            Broken::TooLarge(_) => invalid("the answer is beyond limits.answer"),
-            Broken::Ended(error) => unavailable(error),
-        })?;
-        self.pool.give_back(connection);
+        let read = tokio::time::timeout_at(due, connection.body(&mut head.framing, self.answer_bytes)).await;
+        let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
+        if head.reusable {
+            self.pool.give_back(connection);
+        }
         Ok(bytes)
     }
 }
 
-/// A response that began, and the connection it came on.
-type Sent = Result<(http::Response<Incoming>, Connection), Refusal>;
-
-#[derive(Clone, Copy)]
-enum Media {
-    Json,
-    Events,
-    Other,
-}
-
-/// What a response claims to be. An encoded one is refused: what is not read is not passed on.
-fn media(headers: &HeaderMap) -> Result<Media, Refusal> {
-    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
-        return Err(invalid("the upstream encoded its answer although identity was asked for"));
-    }
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return Ok(Media::Other);
-    };
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    Ok(match essence {
-        _ if essence.eq_ignore_ascii_case("application/json") => Media::Json,
-        _ if essence.eq_ignore_ascii_case("text/event-stream") => Media::Events,
-        _ => Media::Other,
-    })
-}
+/// The head of an answer, and the connection on which its body comes.
+type Sent = Result<(Head, Connection), Refusal>;
 
 /// An error that the upstream answered with an HTTP status of its own.
 fn refused(status: StatusCode, bytes: Bytes, expected: &Expected, revision: Revision) -> Result<Answered, Refusal> {

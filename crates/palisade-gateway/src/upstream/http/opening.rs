@@ -4,8 +4,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
-use palisade_guard::message::headers::SESSION;
 use palisade_guard::message::{Revision, json};
 use palisade_guard::refusal::Refusal;
 
@@ -15,14 +13,10 @@ use crate::session::Session;
 use crate::transport::sse::Event;
 
 /// The session that an answer to `initialize` opens.
-pub(super) fn opened(headers: &HeaderMap, response: &Response) -> Option<Opened> {
-    if response.error.is_some() {
-        return None;
-    }
+pub(super) fn opened(session: Option<&str>, response: &Response) -> Option<Opened> {
+    let id = session.filter(|_| response.error.is_none())?;
     let revision = agreed_revision(&response.bytes)?;
-    let id = headers.get(&SESSION)?.to_str().ok()?;
-    let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
-    (visible && !id.is_empty()).then(|| Opened { session: Session::Http(id.into()), revision })
+    Some(Opened { session: Session::Http(id.into()), revision })
 }
 
 /// `result.protocolVersion` of an answer to `initialize`.
@@ -35,7 +29,7 @@ pub(crate) fn agreed_revision(bytes: &Bytes) -> Option<Revision> {
 /// byte of the answer's head is sent.
 pub(super) async fn first_response(
     mut events: HttpEvents,
-    headers: &HeaderMap,
+    session: Option<&str>,
     limit: usize,
 ) -> Result<Answered, Refusal> {
     let mut before: Vec<Event> = Vec::new();
@@ -43,7 +37,7 @@ pub(super) async fn first_response(
     while let Some(event) = std::future::poll_fn(|context| Pin::new(&mut events).poll_event(context)).await {
         let event = event?;
         if let Ok(judged) = judge::response(event.data.clone(), events.expected()) {
-            let opened = opened(headers, &judged);
+            let opened = opened(session, &judged);
             let answer = if before.is_empty() {
                 Answer::Message(judged)
             } else {

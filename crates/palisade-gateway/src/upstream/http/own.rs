@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use palisade_guard::message::Revision;
-use palisade_guard::message::headers::SESSION;
 use palisade_guard::refusal::Refusal;
 
 use super::super::{Expected, invalid, judge};
-use super::{HttpEvents, HttpUpstream, Media, agreed_revision, media, trouble};
+use super::head::Media;
+use super::{HttpEvents, HttpUpstream, agreed_revision, trouble};
 use crate::session::{Resumed, Session};
 use crate::upstream::Events;
 
@@ -30,10 +30,9 @@ impl HttpUpstream {
 
     /// The same for any `initialize`, whose id is `request`.
     pub(super) async fn initialized(&self, body: &Bytes, request: Bytes) -> Result<(Option<Resumed>, Bytes), Refusal> {
-        let (headers, answer) = self.exchange(body.clone(), own_headers(None), None, request).await?;
+        let (id, answer) = self.exchange(body.clone(), own_headers(None), None, request).await?;
         let revision = agreed_revision(&answer).ok_or_else(|| invalid("initialize was refused"))?;
-        let id = headers.get(&SESSION).and_then(|id| id.to_str().ok());
-        let session = id.map(|id| Resumed { session: Session::Http(id.into()), revision });
+        let session = id.map(|id| Resumed { session: Session::Http(id), revision });
         Ok((session, answer))
     }
 
@@ -57,8 +56,8 @@ impl HttpUpstream {
     pub(crate) async fn tell(&self, body: &Bytes, session: Option<&Resumed>) -> Result<(), Refusal> {
         let headers = own_headers(session.map(|session| session.revision));
         let request = self.request(&Method::POST, body, &headers, session);
-        let (response, connection) = self.pool.send(request).await?;
-        self.read_to_end(response.into_body(), connection).await.map(drop)
+        let (head, connection) = self.pool.send(&request).await?;
+        self.read_to_end(head, connection).await.map(drop)
     }
 
     /// Ends a session of the gateway's own; one that cannot be ended expires upstream.
@@ -68,8 +67,8 @@ impl HttpUpstream {
         if let Session::Http(id) = &session.session {
             self.sessions.forget(id);
         }
-        if let Ok((response, connection)) = self.pool.send(request).await {
-            drop(self.read_to_end(response.into_body(), connection).await);
+        if let Ok((head, connection)) = self.pool.send(&request).await {
+            drop(self.read_to_end(head, connection).await);
         }
     }
 
@@ -79,21 +78,21 @@ impl HttpUpstream {
         headers: HeaderMap,
         session: Option<&Resumed>,
         id: Bytes,
-    ) -> Result<(HeaderMap, Bytes), Refusal> {
+    ) -> Result<(Option<Box<str>>, Bytes), Refusal> {
         let request = self.request(&Method::POST, &body, &headers, session);
-        let (response, connection) = self.pool.send(request).await?;
-        let (head, body) = response.into_parts();
+        let (mut head, connection) = self.pool.send(&request).await?;
+        let session_id = head.session.take();
         let revision = session.map_or(Revision::V2025_11_25, |session| session.revision);
         let expected = Expected { id: Some(id), resumed: false, revision };
-        match (head.status, media(&head.headers)?) {
+        match (head.status, head.media()?) {
             (StatusCode::OK, Media::Json) => {
-                let bytes = self.read_to_end(body, connection).await?;
-                judge::response(bytes, &expected).map(|response| (head.headers, response.bytes))
+                let bytes = self.read_to_end(head, connection).await?;
+                judge::response(bytes, &expected).map(|response| (session_id, response.bytes))
             }
             (StatusCode::OK, Media::Events) => {
-                let body = connection.outlive(&head.headers, body);
+                let body = connection.outlive(head.framing);
                 let events = HttpEvents::new(body, expected.clone(), self.answer_bytes, self.answer_timeout);
-                last(events, &expected).await.map(|bytes| (head.headers, bytes))
+                last(events, &expected).await.map(|bytes| (session_id, bytes))
             }
             (status, _) => Err(trouble(status)),
         }

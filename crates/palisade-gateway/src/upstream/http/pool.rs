@@ -7,10 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
-use http_body_util::Full;
-use hyper::body::Incoming;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +16,8 @@ use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
 use super::connection::Connection;
+use super::head::Head;
+use super::request::Request;
 use crate::descriptors::Descriptors;
 use crate::transport::socket::Socket;
 
@@ -48,30 +47,20 @@ impl Pool {
         Self { host: host.into(), port, tls, idle: Mutex::default(), connect_timeout, descriptors }
     }
 
-    /// Sends one request. It is sent again on a fresh connection only if not one byte of it had left: a call must never
-    /// run twice.
-    pub(crate) async fn send(
-        &self,
-        mut request: http::Request<Full<Bytes>>,
-    ) -> Result<(http::Response<Incoming>, Connection), Refusal> {
-        while let Some(mut connection) = self.take() {
-            match connection.send(request).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(unavailable(failed.into_error())),
-                },
-            }
-        }
-        let mut connection = Box::pin(self.connect()).await.map_err(Refusal::undone)?;
-        match connection.send(request).await {
-            Ok(response) => Ok((response, connection)),
-            Err(failed) => Err(unavailable(failed.into_error())),
-        }
+    /// Sends one request, once: it goes out on a connection that was seen to be open, or on a fresh one, and a call must
+    /// never run twice.
+    pub(super) async fn send(&self, request: &Request) -> Result<(Head, Connection), Refusal> {
+        let mut connection = match self.take() {
+            Some(open) => open,
+            None => Box::pin(self.connect()).await.map_err(Refusal::undone)?,
+        };
+        let head = connection.send(request).await.map_err(unavailable)?;
+        Ok((head, connection))
     }
 
     /// Takes a connection back whose answer was read to the end.
-    pub(crate) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, mut connection: Connection) {
+        connection.rest();
         let mut idle = self.lock();
         if idle.len() < KEPT {
             idle.push(connection);
@@ -85,13 +74,12 @@ impl Pool {
     }
 
     fn take(&self) -> Option<Connection> {
-        let mut idle = self.lock();
-        while let Some(connection) = idle.pop() {
-            if connection.is_ready() {
+        loop {
+            let mut connection = self.lock().pop()?;
+            if connection.is_open() {
                 return Some(connection);
             }
         }
-        None
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -113,10 +101,10 @@ impl Pool {
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Connection::begin(Socket::Plain(stream), taken).await.map_err(io::Error::other);
+            return Ok(Connection::new(Socket::Plain(stream), taken));
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        Connection::begin(Socket::Tls(Box::new(stream.into())), taken).await.map_err(io::Error::other)
+        Ok(Connection::new(Socket::Tls(Box::new(stream.into())), taken))
     }
 }

@@ -1,0 +1,98 @@
+//! A request to the upstream, as it goes out.
+
+use bytes::Buf;
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use palisade_guard::edge;
+use palisade_guard::message::headers::SESSION;
+use palisade_guard::sign::Signer;
+
+use super::signing;
+
+/// A request: its head, written out, and its body as it was judged.
+pub(super) struct Request {
+    /// Small bodies stand behind it, so that one piece goes out.
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+/// What is the same in all requests to one upstream.
+pub(super) struct Target {
+    /// What is asked for: path and query.
+    pub(super) path: Uri,
+    /// The host, and the port where it is not the scheme's.
+    pub(super) host: HeaderValue,
+    /// The operator's headers, credentials of the gateway among them.
+    pub(super) own: Vec<(HeaderName, HeaderValue)>,
+    /// What signs every request.
+    pub(super) signer: Option<Signer>,
+}
+
+/// A body up to this size is copied behind its head: cheaper than a second piece.
+const COPIED: usize = 4096;
+
+static IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+static JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+impl Target {
+    /// A request with those of the caller's headers that may go on, in the upstream's session.
+    pub(super) fn request(
+        &self,
+        method: &Method,
+        body: &Bytes,
+        caller: &HeaderMap,
+        session: Option<&HeaderValue>,
+    ) -> Request {
+        let accept = (!caller.contains_key(ACCEPT)).then_some((&ACCEPT, &JSON_OR_EVENTS));
+        let fields = [(&HOST, &self.host), (&ACCEPT_ENCODING, &IDENTITY)].into_iter();
+        let fields = fields.chain(edge::strip::upstream_headers(caller)).chain(accept);
+        let fields = fields.chain(session.map(|session| (&SESSION, session)));
+        let fields = fields.chain(self.own.iter().map(|(name, value)| (name, value)));
+        let Some(signer) = &self.signer else { return self.written(method, body, fields) };
+        let mut headers: HeaderMap = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+        signing::sign(signer, (method, &self.path), &mut headers, caller, body);
+        self.written(method, body, headers.iter())
+    }
+
+    /// A type of [`HeaderValue`] holds no line end, so that no value makes a second field.
+    fn written<'f>(
+        &self,
+        method: &Method,
+        body: &Bytes,
+        fields: impl Iterator<Item = (&'f HeaderName, &'f HeaderValue)>,
+    ) -> Request {
+        let small = if body.len() <= COPIED { body.len() } else { 0 };
+        let mut head = Vec::with_capacity(512 + small);
+        for part in
+            [method.as_str(), " ", self.path.path_and_query().map_or("/", |path| path.as_str()), " HTTP/1.1\r\n"]
+        {
+            head.extend_from_slice(part.as_bytes());
+        }
+        for (name, value) in fields {
+            put(&mut head, name, value.as_bytes());
+        }
+        if method == Method::POST {
+            put(&mut head, &CONTENT_LENGTH, itoa::Buffer::new().format(body.len()).as_bytes());
+        }
+        head.extend_from_slice(b"\r\n");
+        if small == 0 {
+            return Request { head, body: body.clone() };
+        }
+        head.extend_from_slice(body);
+        Request { head, body: Bytes::new() }
+    }
+}
+
+fn put(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+        head.extend_from_slice(part);
+    }
+}
+
+impl Request {
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> impl Buf {
+        Buf::chain(self.head.as_slice(), self.body.as_ref())
+    }
+}
