@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test-parts.sh: installs what the tests need beside Rust, on a bare Debian 12: the official MCP clients, real MCP
-# servers and a Node.js to run them. Quick when everything is there; run it again at any time.
+# servers and a Node.js to run them, and PostgreSQL. Quick when everything is there; run it again at any time.
 #
-# Everything but five Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
+# Everything but six Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
 # pinned in scripts/test-parts/.
 set -euo pipefail
 
@@ -18,6 +18,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3 python3-venv
 command -v curl >/dev/null || wanted+=(curl)
 command -v valgrind >/dev/null || wanted+=(valgrind)
 command -v git >/dev/null || wanted+=(git)
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || wanted+=(postgresql)
 if [ ${#wanted[@]} -gt 0 ]; then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)

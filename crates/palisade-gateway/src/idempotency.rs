@@ -142,7 +142,7 @@ impl Open {
     async fn end(mut self, end: End) {
         let settled = self.settle(end);
         if settled.await.is_err() {
-            tracing::error!("the outcome of a call cannot be written down: it stays unknown");
+            tracing::error!("the outcome of a call is not written down yet: until it is, the call counts as under way");
         }
     }
 

@@ -25,9 +25,9 @@ use crate::time;
 use crate::tokens;
 use crate::transport::places::Places;
 
-/// Where it is kept what may happen once: with everybody who shares the store's file, or in this process.
+/// Where it is kept what may happen once: with everybody who shares the store, or in this process.
 fn once(store: &Store) -> (Arc<dyn Nonces>, Arc<dyn Claims>) {
-    if store.file().is_some() {
+    if store.is_shared() {
         let once = Once::begin(store.clone());
         return (Arc::<Once>::clone(&once), once);
     }

@@ -2,6 +2,7 @@
 //!
 //! Each part goes to the module that uses it, in that module's own type where it has one.
 
+mod store;
 mod tokens;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use palisade_guard::{edge, identify, limit};
 pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
 use super::secret::{Command, Secret};
 pub use crate::transport::tls::Tls;
+pub use store::{Postgres, PostgresHost, Store, StorePlace};
 pub use tokens::{Introspection, Issuer, KeySource, Signing, Tokens};
 
 /// Everything a gateway is built from.
@@ -341,22 +343,4 @@ pub struct Audit {
     pub segment_bytes: u64,
     /// What this gateway is called in its records.
     pub node: String,
-}
-
-/// What must outlive the process.
-#[derive(Debug)]
-pub struct Store {
-    /// Where it is.
-    pub place: StorePlace,
-    /// The secret that makes keys of what is in it; `None` where one is made beside it.
-    pub pepper: Option<Secret>,
-}
-
-/// Where a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StorePlace {
-    /// In this process alone.
-    Memory,
-    /// In this file.
-    File(PathBuf),
 }

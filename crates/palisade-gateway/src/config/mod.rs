@@ -35,8 +35,8 @@ use zeroize::Zeroizing;
 
 pub use checked::{
     Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, KeyForm,
-    KeySource, Level, Listen, Log, MessageLimits, Prefix, Server, Sign, Signing, SigningClient, StaticKey, Store,
-    StorePlace, Timeouts, Tls, Tokens, ToolNames, Upstream,
+    KeySource, Level, Listen, Log, MessageLimits, Postgres, PostgresHost, Prefix, Server, Sign, Signing, SigningClient,
+    StaticKey, Store, StorePlace, Timeouts, Tls, Tokens, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

@@ -71,7 +71,7 @@ impl Live {
 
     /// Loads the table if it is old; whether it was.
     async fn follow(&self) -> Result<bool, Error> {
-        let version = keys::version(self.book.store.read()).await?;
+        let version = keys::version(&mut self.book.store.read().await?).await?;
         let is_old = *self.version.lock().await != version;
         if is_old {
             self.load().await?;
@@ -126,7 +126,7 @@ impl Live {
                 let [uses, last] = [*uses, *last].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
                 keys::add_uses(&mut writing, id.as_str(), uses, last).await?;
             }
-            Ok(writing.commit().await.map_err(crate::store::Error::from)?)
+            Ok(writing.commit().await?)
         };
         let written = write.await;
         if written.is_err() {

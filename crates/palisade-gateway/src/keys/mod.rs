@@ -170,7 +170,7 @@ impl Book {
         keys::insert(&mut writing, &row).await?;
         let about = View::of(row, now);
         changes::add(&mut writing, &change("key.create", &about.id, by, None, Some(&about))).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         Ok(Issued { key, about })
     }
 
@@ -186,7 +186,7 @@ impl Book {
 
     /// One key.
     pub async fn show(&self, id: &str) -> Result<View, Error> {
-        let row = keys::one(self.store.read(), id).await?.ok_or(Error::Unknown)?;
+        let row = keys::one(&mut self.store.read().await?, id).await?.ok_or(Error::Unknown)?;
         Ok(View::of(row, now()))
     }
 
@@ -208,7 +208,7 @@ impl Book {
         let expires = expires.map(wanted::lifetime).transpose().map_err(wrong)?;
         let now = now();
         let mut writing = self.store.write(Durability::Strict).await?;
-        let mut row = keys::one(&mut *writing, id).await?.ok_or(Error::Unknown)?;
+        let mut row = keys::one(&mut writing, id).await?.ok_or(Error::Unknown)?;
         let before = View::of(row.clone(), now);
         // Who gets the new secret gets what it may do.
         within(by, &before.permits)?;
@@ -224,7 +224,7 @@ impl Book {
         keys::rotate(&mut writing, &row).await?;
         let about = View::of(row, now);
         changes::add(&mut writing, &change("key.rotate", id, by, Some(&before), Some(&about))).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         Ok(Issued { key, about })
     }
 
@@ -232,7 +232,7 @@ impl Book {
     pub async fn revoke(&self, id: &str, by: Asker<'_>) -> Result<View, Error> {
         let now = now();
         let mut writing = self.store.write(Durability::Strict).await?;
-        let row = keys::one(&mut *writing, id).await?.ok_or(Error::Unknown)?;
+        let row = keys::one(&mut writing, id).await?.ok_or(Error::Unknown)?;
         let before = View::of(row.clone(), now);
         if before.state == State::Revoked {
             return Ok(before);
@@ -240,7 +240,7 @@ impl Book {
         keys::revoke(&mut writing, id, now).await?;
         let after = View::of(Row { revoked: Some(now), old_until: None, ..row }, now);
         changes::add(&mut writing, &change("key.revoke", id, by, Some(&before), Some(&after))).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         Ok(after)
     }
 

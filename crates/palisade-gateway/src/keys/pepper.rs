@@ -24,7 +24,7 @@ const MARK: &str = "keys.pepper";
 /// The pepper of this store.
 pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Secret, Error> {
     let mut writing = store.write(Durability::Strict).await?;
-    let known = facts::get(&mut *writing, MARK).await?;
+    let known = facts::get(&mut writing, MARK).await?;
     let pepper = match (configured, store.file()) {
         (Some(pepper), _) => pepper.clone(),
         (None, Some(file)) => beside(file, known.is_some())?,
@@ -35,8 +35,8 @@ pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Sec
         Some(known) if known == mark => {}
         Some(_) => return Err(Error::OtherPepper),
         None => {
-            facts::set(&mut *writing, MARK, &mark).await?;
-            writing.commit().await.map_err(crate::store::Error::from)?;
+            facts::set(&mut writing, MARK, &mark).await?;
+            writing.commit().await?;
         }
     }
     Ok(pepper)

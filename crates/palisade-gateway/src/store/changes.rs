@@ -1,8 +1,7 @@
 //! Changes that no journal has yet. Each is written together with what it changed, so there is no change without one;
 //! a gateway writes it into its journal and then takes it out. Where two do so at the same moment, both journals have it.
 
-use sqlx::Row as _;
-
+use super::sql::sql;
 use super::{Error, Store, Writing};
 use crate::journal::Durability;
 
@@ -30,25 +29,24 @@ const AT_ONCE: i64 = 100;
 pub(crate) async fn add(writing: &mut Writing, change: &Change) -> Result<(), Error> {
     let Change { at, who, what, target, before, after } = change.clone();
     let statement = "INSERT INTO changes (at, who, what, target, before, after) VALUES ($1, $2, $3, $4, $5, $6)";
-    let insert = sqlx::query(statement).bind(at).bind(who).bind(what).bind(target).bind(before).bind(after);
-    insert.execute(&mut **writing).await?;
+    sql(statement).bind(at).bind(who).bind(what).bind(target).bind(before).bind(after).run(writing).await?;
     Ok(())
 }
 
 /// The oldest of them, and the number of the last.
 pub(crate) async fn oldest(store: &Store) -> Result<(Vec<Change>, i64), Error> {
-    let asked = sqlx::query("SELECT * FROM changes ORDER BY number LIMIT $1").bind(AT_ONCE);
+    let asked = sql("SELECT * FROM changes ORDER BY number LIMIT $1").bind(AT_ONCE);
     let mut last = 0;
     let mut changes = Vec::new();
-    for row in asked.fetch_all(store.read()).await? {
-        last = row.try_get("number")?;
+    for row in asked.rows(&mut store.read().await?).await? {
+        last = row.get("number")?;
         changes.push(Change {
-            at: row.try_get("at")?,
-            who: row.try_get("who")?,
-            what: row.try_get("what")?,
-            target: row.try_get("target")?,
-            before: row.try_get("before")?,
-            after: row.try_get("after")?,
+            at: row.get("at")?,
+            who: row.get("who")?,
+            what: row.get("what")?,
+            target: row.get("target")?,
+            before: row.get("before")?,
+            after: row.get("after")?,
         });
     }
     Ok((changes, last))
@@ -57,7 +55,6 @@ pub(crate) async fn oldest(store: &Store) -> Result<(Vec<Change>, i64), Error> {
 /// Takes out what a journal has: everything up to this number.
 pub(crate) async fn take_out(store: &Store, last: i64) -> Result<(), Error> {
     let mut writing = store.write(Durability::Write).await?;
-    sqlx::query("DELETE FROM changes WHERE number <= $1").bind(last).execute(&mut *writing).await?;
-    writing.commit().await?;
-    Ok(())
+    sql("DELETE FROM changes WHERE number <= $1").bind(last).run(&mut writing).await?;
+    writing.commit().await
 }

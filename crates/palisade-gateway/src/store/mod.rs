@@ -1,14 +1,15 @@
 //! The store: what must outlive the process, or be known to every gateway that shares it.
 //!
-//! 1. It is one SQLite file, in WAL mode, for its owner alone. Several gateways and the command may use it at once. In
-//!    development it may be in memory: the same statements, and gone at the end.
-//! 2. One connection writes, so that writers of this process wait for one another in order, and not for SQLite. A
-//!    writer of another process is waited for, up to [`PATIENCE`].
+//! 1. It is one SQLite file, in WAL mode, for its owner alone, which several gateways of one machine may use at once; or a
+//!    schema of a PostgreSQL database, which gateways of many machines share. In development it may be in memory: the same
+//!    statements as in a file, and gone at the end.
+//! 2. Whoever changes something is alone while it does ([`Store::write`]); what is written for each call is written beside
+//!    what others write ([`Store::beside`]), which on SQLite is the same.
 //! 3. What was committed under [`Durability::Strict`] survives the machine's power, under [`Durability::Write`] the
 //!    death of the process.
 //! 4. Nothing on the path of a call reads it, but where a call must be unique.
 //!
-//! Each noun has a file that holds its statements; nobody else writes SQL.
+//! Each noun has a file that holds its statements, as both kinds of database have them ([`sql`]); nobody else writes SQL.
 //!
 //! # Caveat
 //! SQLite's locks do not work over network file systems. And nobody else may open the file in this process: closing it
@@ -19,31 +20,33 @@ pub(crate) mod facts;
 mod file;
 pub(crate) mod keys;
 pub(crate) mod once;
+mod postgres;
 mod schema;
+mod sql;
+mod sqlite;
 pub(crate) mod tokens;
+mod transaction;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _, Sqlite, SqlitePool, Transaction};
-
 use crate::config::StorePlace;
 use crate::journal::Durability;
 use crate::time;
-
-/// How long one may wait for another's write, and for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections that read.
-const READERS: u32 = 2;
+pub(crate) use transaction::{Transaction, Writing};
 
 /// An open store. Copies are the same store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    database: Database,
     file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+enum Database {
+    Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
 }
 
 /// Why a store cannot be opened or used.
@@ -62,6 +65,8 @@ pub enum Error {
     Foreign,
     /// It does not answer, or not in time.
     Down(String),
+    /// The server does not do what it should: what is the matter, and what to look at.
+    Server(String, &'static str),
 }
 
 impl fmt::Display for Error {
@@ -73,7 +78,8 @@ impl fmt::Display for Error {
                 "was written by a newer version (tables {found}, this version knows {known}); start the newer version, \
                  or put a copy from before back"
             ),
-            Self::Foreign => f.write_str("is a database of another program; name a file of its own"),
+            Self::Foreign => f.write_str("is a database of another program; name one of its own"),
+            Self::Server(problem, cure) => write!(f, "the PostgreSQL server {problem}; {cure}"),
             Self::Down(error) => write!(f, "cannot be used ({error}); is the disk full, or its folder read-only?"),
         }
     }
@@ -90,22 +96,13 @@ impl From<sqlx::Error> for Error {
 impl Store {
     /// Opens the store, makes it if there is none, and brings its tables up to date.
     pub async fn open(place: &StorePlace) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new().foreign_keys(true).busy_timeout(PATIENCE).disable_statement_logging();
-        let options = options.pragma("trusted_schema", "OFF");
-        let store = match place {
-            StorePlace::Memory => {
-                let memory = pool(1).connect_with(options.in_memory(true)).await?;
-                Self { writer: memory.clone(), reader: memory, file: None }
-            }
-            StorePlace::File(path) => {
-                file::prepare(path)?;
-                let options = options.filename(path).synchronous(SqliteSynchronous::Full);
-                let writer = first(&options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
-                let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-                Self { writer, reader, file: Some(path.clone()) }
-            }
+        let (database, file) = match place {
+            StorePlace::Memory => (Database::Sqlite(sqlite::Database::in_memory().await?), None),
+            StorePlace::File(path) => (Database::Sqlite(sqlite::Database::in_file(path).await?), Some(path.clone())),
+            StorePlace::Postgres(place) => (Database::Postgres(postgres::Database::new(place)?), None),
         };
-        schema::bring_up(store.write(Durability::Strict).await?).await?;
+        let store = Self { database, file };
+        schema::bring_up(&store).await?;
         Ok(store)
     }
 
@@ -114,55 +111,57 @@ impl Store {
         self.file.as_deref()
     }
 
-    /// Begins to write. Nobody else writes until it is committed or dropped; what is dropped was never written.
-    pub(crate) async fn write(&self, durability: Durability) -> Result<Writing, Error> {
-        let mut connection = self.writer.acquire().await?;
-        let synchronous = match durability {
-            Durability::Strict => "PRAGMA synchronous = FULL",
-            Durability::Write => "PRAGMA synchronous = NORMAL",
-        };
-        sqlx::raw_sql(synchronous).execute(&mut *connection).await?;
-        // At once, or two readers who both want to write could only fail.
-        Ok(Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await?)
+    /// Whether others may use it too, and it is still there when this process is not.
+    pub const fn is_shared(&self) -> bool {
+        self.file.is_some() || matches!(self.database, Database::Postgres(_))
     }
 
-    /// Where to read.
-    pub(crate) const fn read(&self) -> &SqlitePool {
-        &self.reader
+    /// Begins to write. Nobody else changes anything until it is committed or dropped; what is dropped was never written.
+    pub(crate) async fn write(&self, durability: Durability) -> Result<Writing, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.write(durability).await,
+            Database::Postgres(database) => database.begin(postgres::Turn::Alone(durability)).await,
+        }
+    }
+
+    /// Begins to write what is right whatever others write meanwhile. Rows that others may write too are to be written in
+    /// one order, or both would wait for one another.
+    pub(crate) async fn beside(&self, durability: Durability) -> Result<Writing, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.write(durability).await,
+            Database::Postgres(database) => database.begin(postgres::Turn::Beside(durability)).await,
+        }
+    }
+
+    /// Begins to take out what is old, while nobody writes beside.
+    pub(crate) async fn clear(&self) -> Result<Writing, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.write(Durability::Strict).await,
+            Database::Postgres(database) => database.begin(postgres::Turn::Clears).await,
+        }
+    }
+
+    /// Begins to read, as of one moment.
+    pub(crate) async fn read(&self) -> Result<Transaction, Error> {
+        match &self.database {
+            Database::Sqlite(database) => database.read().await,
+            Database::Postgres(database) => database.begin(postgres::Turn::Reads).await,
+        }
+    }
+
+    /// How long a call waits for what it needs of the store.
+    pub(crate) fn patience(&self) -> Duration {
+        match &self.database {
+            Database::Sqlite(_) => sqlite::PATIENCE,
+            Database::Postgres(database) => database.patience(),
+        }
     }
 
     /// Lets go of it, in order.
     pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
-    }
-}
-
-/// A write under way.
-pub(crate) type Writing = Transaction<'static, Sqlite>;
-
-/// Connections stay as long as the store does: one in memory holds all there is.
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-}
-
-/// The writer. To change the mode of a new file takes a lock that SQLite does not wait for, so where several processes
-/// make the file at the same time, all but one must ask again.
-async fn first(options: &SqliteConnectOptions) -> Result<SqlitePool, Error> {
-    const PAUSE: Duration = Duration::from_millis(50);
-    let mut waited = Duration::ZERO;
-    loop {
-        match pool(1).connect_with(options.clone()).await {
-            Err(sqlx::Error::Database(error)) if waited < PATIENCE && error.message().contains("locked") => {
-                waited += PAUSE;
-                tokio::time::sleep(PAUSE).await;
-            }
-            connected => return Ok(connected?),
+        match &self.database {
+            Database::Sqlite(database) => database.close().await,
+            Database::Postgres(database) => database.close(),
         }
     }
 }
@@ -178,4 +177,4 @@ pub(crate) fn later(now: i64, lifetime: Duration) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,13 +2,17 @@
 //!
 //! 1. One task writes. Whatever waits when its turn comes is one write, and everybody hears of it when it is on the disk:
 //!    a disk that syncs a hundred times in a second still takes thousands of calls.
-//! 2. What cannot be written down was not the first, and is not done.
+//! 2. What cannot be written down was not the first, and is not done. Nobody waits for it longer than [`Store::patience`].
 //! 3. A claim under way belongs to a gateway, which says every two seconds that it lives. When it has said nothing for
 //!    ten, the outcome of its claims is unknown.
+//! 4. What became of a deed is owed to the store until it is written down, also when that takes several attempts; and a
+//!    claim that nobody heard of is taken back.
 
 mod claims;
 mod nonces;
+mod owed;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +20,12 @@ use palisade_guard::clock::Moment;
 use palisade_guard::idempotency::{self, Claims, Deed, End, Found};
 use palisade_guard::sign::nonces::{Answer, Down, Nonces, Seen, Use};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::Store;
+use super::{Error, Store, Writing};
 use crate::journal::Durability;
 use crate::{random, time};
+use owed::{Heard, Owed, Unheard};
 
 /// Questions that may wait. More are turned away: the disk does not keep up.
 const WAITING: usize = 4096;
@@ -29,8 +35,8 @@ const TOGETHER: usize = 256;
 const BEAT: Duration = Duration::from_secs(2);
 /// How long one counts as living after that.
 const ALIVE_MS: u64 = 10_000;
-/// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often what is old is taken out.
+const CLEAR_MS: u64 = 5_000;
 const SLOW: &str = "the store did not answer in time";
 const FULL: &str = "too many wait for the store";
 
@@ -38,37 +44,51 @@ const FULL: &str = "too many wait for the store";
 #[derive(Clone)]
 pub(crate) struct Once {
     jobs: mpsc::Sender<Job>,
+    patience: Duration,
 }
 
+type ToldNonce = Result<Seen, &'static str>;
+type ToldClaim = (Result<Found, idempotency::Down>, Option<Heard>);
+
 enum Job {
-    Nonce(Use, oneshot::Sender<Result<Seen, &'static str>>),
-    Claim(Deed, u64, oneshot::Sender<Result<Found, idempotency::Down>>),
-    Settle([u8; 32], End, oneshot::Sender<Result<(), &'static str>>),
+    Nonce(Use, oneshot::Sender<ToldNonce>),
+    Claim(Deed, u64, oneshot::Sender<ToldClaim>),
+    Settle([u8; 32], End, oneshot::Sender<()>),
+    /// An end that could not be written down before.
+    Owed([u8; 32]),
 }
 
 /// What is told when the write is done.
 enum Told {
-    Nonce(Result<Seen, &'static str>, oneshot::Sender<Result<Seen, &'static str>>),
-    Claim(Result<Found, idempotency::Down>, oneshot::Sender<Result<Found, idempotency::Down>>),
-    Settle(oneshot::Sender<Result<(), &'static str>>),
+    Nonce(ToldNonce),
+    Claim(Result<Found, idempotency::Down>),
+    Settled,
 }
 
 impl Once {
     /// Begins to write to `store`.
     pub(crate) fn begin(store: Store) -> Arc<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        let writer = Writer { store, gateway: random::bytes(), under_way: 0, nonces: nonces::Kept::default() };
+        let patience = store.patience();
+        let writer = Writer {
+            store,
+            gateway: random::bytes(),
+            under_way: HashSet::new(),
+            made: Vec::new(),
+            owed: Owed::default(),
+            unheard: Unheard::default(),
+            nonces: nonces::Kept::default(),
+            claims: claims::Kept::default(),
+            cleared_ms: None,
+        };
         tokio::spawn(writer.run(waiting));
-        Arc::new(Self { jobs })
+        Arc::new(Self { jobs, patience })
     }
 
-    async fn ask<T>(
-        jobs: mpsc::Sender<Job>,
-        job: impl FnOnce(oneshot::Sender<T>) -> Job + Send,
-    ) -> Result<T, &'static str> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job + Send) -> Result<T, &'static str> {
         let (tell, told) = oneshot::channel();
-        jobs.try_send(job(tell)).map_err(|_| FULL)?;
-        match tokio::time::timeout(PATIENCE, told).await {
+        self.jobs.try_send(job(tell)).map_err(|_| FULL)?;
+        match tokio::time::timeout(self.patience, told).await {
             Ok(Ok(told)) => Ok(told),
             Ok(Err(_)) | Err(_) => Err(SLOW),
         }
@@ -77,26 +97,27 @@ impl Once {
 
 impl Nonces for Once {
     fn insert(&self, used: Use, _now: Moment) -> Answer<'_, Seen> {
-        let jobs = self.jobs.clone();
-        Box::pin(async move {
-            Self::ask(jobs, move |tell| Job::Nonce(used, tell)).await.and_then(|told| told).map_err(Down)
-        })
+        Box::pin(async move { self.ask(move |tell| Job::Nonce(used, tell)).await.and_then(|told| told).map_err(Down) })
     }
 }
 
 impl Claims for Once {
     fn claim(&self, deed: Deed, now_ms: u64) -> idempotency::Answer<Found> {
-        let jobs = self.jobs.clone();
+        let once = self.clone();
         Box::pin(async move {
-            let asked = Self::ask(jobs, move |tell| Job::Claim(deed, now_ms, tell)).await;
-            asked.map_err(idempotency::Down::Store).and_then(|told| told)
+            let asked = once.ask(move |tell| Job::Claim(deed, now_ms, tell)).await;
+            let (found, heard) = asked.map_err(idempotency::Down::Store)?;
+            if let Some(heard) = heard {
+                heard.so();
+            }
+            found
         })
     }
 
     fn settle(&self, claim: [u8; 32], end: End, _now_ms: u64) -> idempotency::Answer<()> {
-        let jobs = self.jobs.clone();
+        let once = self.clone();
         Box::pin(async move {
-            let told = Self::ask(jobs, move |tell| Job::Settle(claim, end, tell)).await.and_then(|told| told);
+            let told = once.ask(move |tell| Job::Settle(claim, end, tell)).await;
             told.map_err(idempotency::Down::Store)
         })
     }
@@ -108,8 +129,14 @@ struct Writer {
     /// Who has the claims that are made here.
     gateway: [u8; 16],
     /// Claims made here that have not ended.
-    under_way: u64,
+    under_way: HashSet<[u8; 32]>,
+    /// Claims that this write makes.
+    made: Vec<[u8; 32]>,
+    owed: Owed,
+    unheard: Unheard,
     nonces: nonces::Kept,
+    claims: claims::Kept,
+    cleared_ms: Option<u64>,
 }
 
 impl Writer {
@@ -117,65 +144,148 @@ impl Writer {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(TOGETHER);
+        // A write that never ends would be the last one.
+        let most = self.store.patience() * 4;
         loop {
-            tokio::select! {
-                taken = waiting.recv_many(&mut batch, TOGETHER) => if taken == 0 { return },
-                _ = beat.tick(), if self.under_way > 0 => {}
+            if batch.is_empty() {
+                tokio::select! {
+                    taken = waiting.recv_many(&mut batch, TOGETHER) => if taken == 0 { return },
+                    _ = beat.tick(), if !self.under_way.is_empty() || !self.owed.is_empty() => {}
+                }
             }
-            match self.write(&mut batch).await {
-                Ok(told) => told.into_iter().for_each(Told::tell),
+            self.unheard.take().into_iter().for_each(|claim| self.owed.add(claim, End::Undone));
+            batch.extend(self.owed.some(TOGETHER).map(Job::Owed));
+            // In one order everywhere, or two gateways could wait for one another.
+            batch.sort_by_key(Job::order);
+            self.made.clear();
+            let written = tokio::time::timeout(most, self.write(&batch)).await;
+            match written.unwrap_or_else(|_| Err(Error::Down(SLOW.to_owned()))) {
+                Ok(told) => {
+                    // What there was no time for is next.
+                    let left = batch.split_off(told.len());
+                    self.tell(batch.drain(..).zip(told));
+                    batch = left;
+                    batch.retain(|job| !matches!(job, Job::Owed(_)));
+                }
                 Err(error) => {
                     tracing::error!(%error, "nonces and claims cannot be written down");
-                    // Whoever asked hears that nothing was written: its question is dropped.
-                    batch.clear();
+                    self.failed(batch.drain(..));
                 }
             }
         }
     }
 
     /// Writes all that waits, and says what to tell.
-    async fn write(&mut self, batch: &mut Vec<Job>) -> Result<Vec<Told>, super::Error> {
+    async fn write(&mut self, batch: &[Job]) -> Result<Vec<Told>, Error> {
         let now = time::now();
-        let mut writing = self.store.write(Durability::Strict).await?;
+        self.clear(now).await?;
+        let began = Instant::now();
+        let mut writing = self.store.beside(Durability::Strict).await?;
+        self.nonces.begin(&mut writing).await?;
+        self.claims.begin(&mut writing, now).await?;
         let mut told = Vec::with_capacity(batch.len());
-        let mut under_way = self.under_way;
-        self.nonces.begin(&mut writing, now).await?;
-        claims::forget(&mut writing, now.unix_ms).await?;
-        for job in batch.drain(..) {
-            told.push(match job {
-                Job::Nonce(used, tell) => Told::Nonce(self.nonces.insert(&mut writing, used).await?, tell),
-                Job::Claim(deed, now_ms, tell) => {
-                    let found = claims::claim(&mut writing, &self.gateway, &deed, now_ms).await?;
-                    under_way += u64::from(found == Ok(Found::Nothing));
-                    Told::Claim(found, tell)
-                }
-                Job::Settle(claim, end, tell) => {
-                    under_way = under_way.saturating_sub(claims::settle(&mut writing, &claim, end).await?);
-                    Told::Settle(tell)
-                }
-            });
+        for job in batch {
+            told.push(self.job(&mut writing, job).await?);
+            // Those who wait for the first must not give up because of the last.
+            if began.elapsed() > self.store.patience() / 2 {
+                break;
+            }
         }
-        if under_way > 0 {
+        if !self.under_way.is_empty() || !self.made.is_empty() {
             claims::live(&mut writing, &self.gateway, now.unix_ms + ALIVE_MS).await?;
         }
         writing.commit().await?;
-        self.under_way = under_way;
         Ok(told)
     }
-}
 
-impl Told {
-    /// Nobody listens any more where the caller has left.
-    fn tell(self) {
-        match self {
-            Self::Nonce(seen, tell) => drop(tell.send(seen)),
-            Self::Claim(found, tell) => drop(tell.send(found)),
-            Self::Settle(tell) => drop(tell.send(Ok(()))),
+    async fn job(&mut self, writing: &mut Writing, job: &Job) -> Result<Told, Error> {
+        Ok(match job {
+            Job::Nonce(used, _) => Told::Nonce(self.nonces.insert(writing, used).await?),
+            Job::Claim(deed, now_ms, _) => {
+                if let Some(end) = self.owed.get(&deed.claim) {
+                    self.claims.settle(writing, &self.gateway, &deed.claim, end).await?;
+                }
+                let found = self.claims.claim(writing, &self.gateway, deed, *now_ms).await?;
+                if found == Ok(Found::Nothing) {
+                    self.made.push(deed.claim);
+                }
+                Told::Claim(found)
+            }
+            Job::Settle(claim, end, _) => {
+                self.claims.settle(writing, &self.gateway, claim, end).await?;
+                Told::Settled
+            }
+            Job::Owed(claim) => {
+                if let Some(end) = self.owed.get(claim) {
+                    self.claims.settle(writing, &self.gateway, claim, end).await?;
+                }
+                Told::Settled
+            }
+        })
+    }
+
+    /// Takes out what is old, now and then.
+    async fn clear(&mut self, now: Moment) -> Result<(), Error> {
+        if self.cleared_ms.is_some_and(|before| before + CLEAR_MS > now.monotonic_ms) {
+            return Ok(());
+        }
+        let mut clearing = self.store.clear().await?;
+        self.nonces.clear(&mut clearing, now).await?;
+        claims::forget_gateways(&mut clearing, now.unix_ms).await?;
+        clearing.commit().await?;
+        self.cleared_ms = Some(now.monotonic_ms);
+        Ok(())
+    }
+
+    /// It is written down: everybody hears.
+    fn tell(&mut self, told: impl Iterator<Item = (Job, Told)>) {
+        self.under_way.extend(self.made.drain(..));
+        for (job, told) in told {
+            match (job, told) {
+                (Job::Nonce(_, tell), Told::Nonce(seen)) => drop(tell.send(seen)),
+                (Job::Claim(deed, _, tell), Told::Claim(found)) => {
+                    self.owed.paid(&deed.claim);
+                    let heard = (found == Ok(Found::Nothing)).then(|| self.unheard.unless_heard(deed.claim));
+                    drop(tell.send((found, heard)));
+                }
+                (Job::Settle(claim, _, tell), _) => {
+                    self.under_way.remove(&claim);
+                    let _gone = tell.send(());
+                }
+                (Job::Owed(claim), _) => {
+                    self.under_way.remove(&claim);
+                    self.owed.paid(&claim);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Nobody knows whether it is written down: whoever asked hears that it is not, and so it shall be. What has ended is
+    /// written down later.
+    fn failed(&mut self, jobs: impl Iterator<Item = Job>) {
+        self.made.drain(..).for_each(|claim| self.owed.add(claim, End::Undone));
+        for job in jobs {
+            if let Job::Settle(claim, end, _) = job {
+                self.owed.add(claim, end);
+            }
         }
     }
 }
 
-/// A number as SQLite has it.
+impl Job {
+    /// Nonces, and then claims; of one claim first what is owed.
+    const fn order(&self) -> (u8, [u8; 32], u8) {
+        match self {
+            Self::Nonce(used, _) => (0, used.once, 0),
+            Self::Owed(claim) => (1, *claim, 0),
+            Self::Settle(claim, ..) => (1, *claim, 1),
+            Self::Claim(deed, ..) => (1, deed.claim, 2),
+        }
+    }
+}
+
+/// A number as databases have it.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -3,9 +3,8 @@
 //! Every change that decides who may call counts the version up, in the same write. That a family was refreshed does
 //! not: who refreshes asks the store itself.
 
-use sqlx::{Executor, Row as _, Sqlite};
-
-use super::{Error, Store, Writing, facts};
+use super::sql::sql;
+use super::{Error, Store, Transaction, Writing, facts};
 
 /// A key that signs, or did. Times are milliseconds since 1970.
 pub(crate) struct KeyRow {
@@ -37,27 +36,27 @@ pub(crate) struct Taken {
 const VERSION: &str = "tokens.version";
 
 /// How often keys and revocations were changed.
-pub(crate) async fn version<'e>(from: impl Executor<'e, Database = Sqlite>) -> Result<u64, Error> {
-    facts::version(from, VERSION).await
+pub(crate) async fn version(at: &mut Transaction) -> Result<u64, Error> {
+    facts::version(at, VERSION).await
 }
 
 /// The version, the keys, the newest first, and what was taken back, as of one moment.
 pub(crate) async fn live(store: &Store, now: i64) -> Result<(u64, Vec<KeyRow>, Vec<Taken>), Error> {
-    let mut reading = store.read().begin().await?;
-    let version = version(&mut *reading).await?;
-    let asked = sqlx::query("SELECT * FROM token_keys WHERE retires IS NULL OR retires > $1 ORDER BY made DESC, kid");
+    let mut reading = store.read().await?;
+    let version = version(&mut reading).await?;
+    let asked = sql("SELECT * FROM token_keys WHERE retires IS NULL OR retires > $1 ORDER BY made DESC, kid");
     let mut keys = Vec::new();
-    for row in asked.bind(now).fetch_all(&mut *reading).await? {
-        keys.push(KeyRow { kid: row.try_get("kid")?, seed: row.try_get("seed")?, made: row.try_get("made")? });
+    for row in asked.bind(now).rows(&mut reading).await? {
+        keys.push(KeyRow { kid: row.get("kid")?, seed: row.get("seed")?, made: row.get("made")? });
     }
     let mut taken = Vec::new();
-    let asked = sqlx::query("SELECT * FROM token_revocations WHERE forget > $1").bind(now);
-    for row in asked.fetch_all(&mut *reading).await? {
+    let asked = sql("SELECT * FROM token_revocations WHERE forget > $1").bind(now);
+    for row in asked.rows(&mut reading).await? {
         taken.push(Taken {
-            kind: row.try_get("kind")?,
-            name: row.try_get("name")?,
-            made_until: row.try_get("made_until")?,
-            forget: row.try_get("forget")?,
+            kind: row.get("kind")?,
+            name: row.get("name")?,
+            made_until: row.get("made_until")?,
+            forget: row.get("forget")?,
         });
     }
     Ok((version, keys, taken))
@@ -65,51 +64,51 @@ pub(crate) async fn live(store: &Store, now: i64) -> Result<(u64, Vec<KeyRow>, V
 
 /// The key in force, if there is one.
 pub(crate) async fn signs(writing: &mut Writing) -> Result<Option<String>, Error> {
-    let asked = sqlx::query_scalar("SELECT kid FROM token_keys WHERE retires IS NULL");
-    Ok(asked.fetch_optional(&mut **writing).await?)
+    let asked = sql("SELECT kid FROM token_keys WHERE retires IS NULL");
+    asked.cell(writing).await
 }
 
 /// Puts a key in force; what the one before signed is taken until then.
 pub(crate) async fn rotate(writing: &mut Writing, key: &KeyRow, until: i64) -> Result<(), Error> {
-    sqlx::query("UPDATE token_keys SET retires = $1 WHERE retires IS NULL").bind(until).execute(&mut **writing).await?;
-    sqlx::query("DELETE FROM token_keys WHERE retires <= $1").bind(key.made).execute(&mut **writing).await?;
-    let insert = sqlx::query("INSERT INTO token_keys (kid, seed, made) VALUES ($1, $2, $3)");
-    insert.bind(key.kid.clone()).bind(key.seed.clone()).bind(key.made).execute(&mut **writing).await?;
+    sql("UPDATE token_keys SET retires = $1 WHERE retires IS NULL").bind(until).run(writing).await?;
+    sql("DELETE FROM token_keys WHERE retires <= $1").bind(key.made).run(writing).await?;
+    let insert = sql("INSERT INTO token_keys (kid, seed, made) VALUES ($1, $2, $3)");
+    insert.bind(key.kid.clone()).bind(key.seed.clone()).bind(key.made).run(writing).await?;
     facts::count_up(writing, VERSION).await
 }
 
 /// Adds a family, and forgets those whose time is over.
 pub(crate) async fn begin(writing: &mut Writing, family: &Family, now: i64) -> Result<(), Error> {
-    sqlx::query("DELETE FROM token_families WHERE expires <= $1").bind(now).execute(&mut **writing).await?;
+    sql("DELETE FROM token_families WHERE expires <= $1").bind(now).run(writing).await?;
     let statement =
         "INSERT INTO token_families (family, holder, wanted, generation, expires) VALUES ($1, $2, $3, 0, $4)";
-    let insert = sqlx::query(statement).bind(family.id.clone()).bind(family.holder.clone());
-    insert.bind(family.wanted.clone()).bind(family.expires).execute(&mut **writing).await?;
+    let insert = sql(statement).bind(family.id.clone()).bind(family.holder.clone());
+    insert.bind(family.wanted.clone()).bind(family.expires).run(writing).await?;
     Ok(())
 }
 
 /// How many families there are.
 pub(crate) async fn count(writing: &mut Writing) -> Result<i64, Error> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM token_families").fetch_one(&mut **writing).await?)
+    sql("SELECT count(*) FROM token_families").number(writing).await
 }
 
 /// The family of this id.
 pub(crate) async fn family(writing: &mut Writing, id: &str) -> Result<Option<Family>, Error> {
-    let asked = sqlx::query("SELECT * FROM token_families WHERE family = $1").bind(id.to_owned());
-    let Some(row) = asked.fetch_optional(&mut **writing).await? else { return Ok(None) };
+    let asked = sql("SELECT * FROM token_families WHERE family = $1").bind(id);
+    let Some(row) = asked.row(writing).await? else { return Ok(None) };
     Ok(Some(Family {
-        id: row.try_get("family")?,
-        holder: row.try_get("holder")?,
-        wanted: row.try_get("wanted")?,
-        generation: row.try_get("generation")?,
-        expires: row.try_get("expires")?,
+        id: row.get("family")?,
+        holder: row.get("holder")?,
+        wanted: row.get("wanted")?,
+        generation: row.get("generation")?,
+        expires: row.get("expires")?,
     }))
 }
 
 /// Notes that a family was refreshed once more.
 pub(crate) async fn refreshed(writing: &mut Writing, id: &str, expires: i64) -> Result<(), Error> {
-    let update = sqlx::query("UPDATE token_families SET generation = generation + 1, expires = $2 WHERE family = $1");
-    update.bind(id.to_owned()).bind(expires).execute(&mut **writing).await?;
+    let update = sql("UPDATE token_families SET generation = generation + 1, expires = $2 WHERE family = $1");
+    update.bind(id).bind(expires).run(writing).await?;
     Ok(())
 }
 
@@ -122,17 +121,17 @@ pub(crate) async fn take_back(writing: &mut Writing, taken: &Taken, now: i64) ->
         _ => None,
     };
     if let Some(statement) = statement {
-        sqlx::query(statement).bind(name.clone()).execute(&mut **writing).await?;
+        sql(statement).bind(name.clone()).run(writing).await?;
     }
-    sqlx::query("DELETE FROM token_revocations WHERE forget <= $1").bind(now).execute(&mut **writing).await?;
+    sql("DELETE FROM token_revocations WHERE forget <= $1").bind(now).run(writing).await?;
     let statement = "INSERT INTO token_revocations (kind, name, made_until, forget) VALUES ($1, $2, $3, $4) \
                      ON CONFLICT (kind, name) DO UPDATE SET made_until = $3, forget = $4";
-    let insert = sqlx::query(statement).bind(kind.clone()).bind(name.clone()).bind(*made_until).bind(*forget);
-    insert.execute(&mut **writing).await?;
+    let insert = sql(statement).bind(kind.clone()).bind(name.clone()).bind(*made_until).bind(*forget);
+    insert.run(writing).await?;
     facts::count_up(writing, VERSION).await
 }
 
 /// How much was taken back and still matters.
 pub(crate) async fn taken_back(writing: &mut Writing) -> Result<i64, Error> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM token_revocations").fetch_one(&mut **writing).await?)
+    sql("SELECT count(*) FROM token_revocations").number(writing).await
 }

@@ -49,7 +49,7 @@ impl Live {
 
     /// Loads what is old; whether it was.
     async fn follow(&self) -> Result<bool, Error> {
-        let version = tokens::version(self.mint.store.read()).await?;
+        let version = tokens::version(&mut self.mint.store.read().await?).await?;
         if self.version.swap(version, Relaxed) == version {
             return Ok(false);
         }

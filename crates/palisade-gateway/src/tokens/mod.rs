@@ -110,7 +110,7 @@ impl Mint {
         self.must_sign(&mut writing).await?;
         tokens::begin(&mut writing, &family, now).await?;
         changes::add(&mut writing, &change("token.issue", &family.id, by.who, Some(&family.wanted))).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         self.load().await?;
         self.pair(&family, wanted, now)
     }
@@ -123,7 +123,7 @@ impl Mint {
         let mut found = found.ok_or(Error::Unknown)?;
         if u64::try_from(found.generation) != Ok(generation) {
             self.take_back(&mut writing, (Kind::Family, family), now, "token.reused", &found.holder).await?;
-            writing.commit().await.map_err(store::Error::from)?;
+            writing.commit().await?;
             self.load().await?;
             return Err(Error::Reused);
         }
@@ -131,7 +131,7 @@ impl Mint {
         found.generation += 1;
         found.expires = later(now, self.settings.refresh);
         tokens::refreshed(&mut writing, family, found.expires).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         self.pair(&found, &wanted, now)
     }
 
@@ -153,7 +153,7 @@ impl Mint {
         }
         let mut writing = self.store.write(Durability::Strict).await?;
         self.take_back(&mut writing, (kind, name), now(), "token.revoke", by.who).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         self.load().await.map(drop)
     }
 
@@ -165,7 +165,7 @@ impl Mint {
         let mut writing = self.store.write(Durability::Strict).await?;
         let kid = self.put_key(&mut writing).await?;
         changes::add(&mut writing, &change("token.rotate-key", &kid, by.who, None)).await?;
-        writing.commit().await.map_err(store::Error::from)?;
+        writing.commit().await?;
         self.load().await?;
         Ok(kid)
     }

@@ -1,10 +1,12 @@
 //! The statements of claims.
 
 use bytes::Bytes;
+use palisade_guard::clock::Moment;
 use palisade_guard::idempotency::{Deed, Down, End, Found, KEPT, Recorded, found};
 
+use super::super::sql::{sql, sql_of};
 use super::super::{Error, Writing};
-use super::signed;
+use super::{CLEAR_MS, signed};
 
 /// Claims that are kept at most. A caller's limit of calls lets it make a seventh of them in the time they are kept.
 const MOST: i64 = 10_000_000;
@@ -13,91 +15,146 @@ const BYTES: i64 = 4 << 30;
 /// Claims that are forgotten in one write.
 const AT_ONCE: i64 = 1000;
 
-/// A claim as it stands: what is done, who does it, its stage, and its answer.
-type Row = (Vec<u8>, Vec<u8>, i64, Option<i64>, Option<Vec<u8>>);
+/// What the writer remembers from write to write.
+#[derive(Default)]
+pub(super) struct Kept {
+    measured_ms: Option<u64>,
+    /// Claims, and what they take, when it was measured, and since.
+    count: i64,
+    bytes: i64,
+    /// There was more to forget than is forgotten in one write.
+    more: bool,
+}
 
-/// Claims a deed, if nobody has.
-pub(super) async fn claim(
-    writing: &mut Writing,
-    gateway: &[u8; 16],
-    deed: &Deed,
-    now_ms: u64,
-) -> Result<Result<Found, Down>, Error> {
-    let select = "SELECT content, gateway, stage, error, answer FROM claims WHERE claim = $1";
-    let row: Option<Row> = sqlx::query_as(select).bind(deed.claim.as_slice()).fetch_optional(&mut **writing).await?;
-    if let Some((content, owner, stage, error, answer)) = row {
-        let end = match stage {
-            0 if owner == gateway || lives(writing, &owner, now_ms).await? => None,
-            1 => Some(End::Answered(Recorded { bytes: Bytes::from(answer.unwrap_or_default()), error })),
-            2 => Some(End::Unkept),
-            _ => Some(End::Unknown),
+impl Kept {
+    /// Forgets claims whose time is over, and measures what is left, now and then.
+    pub(super) async fn begin(&mut self, writing: &mut Writing, now: Moment) -> Result<(), Error> {
+        let is_due = self.measured_ms.is_none_or(|before| before + CLEAR_MS <= now.monotonic_ms);
+        if is_due || self.more {
+            // What another gateway forgets at this moment is left to it.
+            let delete = sql_of(
+                "DELETE FROM claims WHERE claim IN (SELECT claim FROM claims WHERE until <= $1 LIMIT $2)",
+                "DELETE FROM claims WHERE claim IN \
+                 (SELECT claim FROM claims WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            );
+            let gone = delete.bind(signed(now.unix_ms)).bind(AT_ONCE).run(writing).await?;
+            self.more = signed(gone) >= AT_ONCE;
+        }
+        if is_due {
+            (self.count, self.bytes) = (count(writing).await?, bytes(writing).await?);
+            self.measured_ms = Some(now.monotonic_ms);
+        }
+        Ok(())
+    }
+
+    /// Claims a deed, if nobody has.
+    pub(super) async fn claim(
+        &mut self,
+        writing: &mut Writing,
+        gateway: &[u8; 16],
+        deed: &Deed,
+        now_ms: u64,
+    ) -> Result<Result<Found, Down>, Error> {
+        if let Some(found) = standing(writing, gateway, deed, now_ms).await? {
+            return Ok(Ok(found));
+        }
+        if self.count >= MOST {
+            return Ok(Err(Down::Store("there is no room for another idempotency key")));
+        }
+        let until = now_ms.saturating_add(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
+        let insert = "INSERT INTO claims (claim, content, caller, gateway, until) VALUES ($1, $2, $3, $4, $5) \
+                      ON CONFLICT DO NOTHING";
+        let insert = sql(insert).bind(deed.claim.as_slice()).bind(deed.content.as_slice()).bind(&*deed.caller);
+        if insert.bind(gateway.as_slice()).bind(signed(until)).run(writing).await? > 0 {
+            self.count += 1;
+            return Ok(Ok(Found::Nothing));
+        }
+        // Another gateway was quicker by a moment.
+        Ok(Ok(standing(writing, gateway, deed, now_ms).await?.unwrap_or(Found::UnderWay)))
+    }
+
+    /// Says what became of a deed that was claimed here.
+    pub(super) async fn settle(
+        &mut self,
+        writing: &mut Writing,
+        gateway: &[u8; 16],
+        claim: &[u8; 32],
+        end: &End,
+    ) -> Result<(), Error> {
+        const OURS: &str = "UPDATE claims SET stage = $3, error = $4, answer = $5 \
+                            WHERE claim = $1 AND gateway = $2 AND stage = 0";
+        let (stage, error, answer) = match end {
+            End::Undone => {
+                let delete = sql("DELETE FROM claims WHERE claim = $1 AND gateway = $2 AND stage = 0");
+                delete.bind(claim.as_slice()).bind(gateway.as_slice()).run(writing).await?;
+                return Ok(());
+            }
+            End::Answered(Recorded { bytes, error }) if self.bytes <= BYTES => (1, *error, Some(bytes.to_vec())),
+            End::Answered(_) | End::Unkept => (2, None, None),
+            End::Unknown => (3, None, None),
         };
-        let content: [u8; 32] = content.try_into().unwrap_or([0; 32]);
-        return Ok(Ok(found(&deed.content, &content, end)));
+        self.bytes += answer.as_ref().map_or(0, |answer| i64::try_from(answer.len()).unwrap_or(i64::MAX));
+        let update = sql(OURS).bind(claim.as_slice()).bind(gateway.as_slice()).bind(stage);
+        update.bind(error).bind(answer).run(writing).await?;
+        Ok(())
     }
-    let last: Option<i64> =
-        sqlx::query_scalar("SELECT max(rowid) - min(rowid) FROM claims").fetch_one(&mut **writing).await?;
-    if last.unwrap_or_default() >= MOST {
-        return Ok(Err(Down::Store("there is no room for another idempotency key")));
-    }
-    let until = now_ms.saturating_add(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
-    let insert = "INSERT INTO claims (claim, content, caller, gateway, until) VALUES ($1, $2, $3, $4, $5)";
-    let insert = sqlx::query(insert).bind(deed.claim.as_slice()).bind(deed.content.as_slice());
-    insert.bind(&*deed.caller).bind(gateway.as_slice()).bind(signed(until)).execute(&mut **writing).await?;
-    Ok(Ok(Found::Nothing))
+}
+
+/// What is found of a claim that stands.
+async fn standing(writing: &mut Writing, gateway: &[u8; 16], deed: &Deed, now_ms: u64) -> Result<Option<Found>, Error> {
+    let select = sql("SELECT content, gateway, stage, error, answer FROM claims WHERE claim = $1");
+    let Some(row) = select.bind(deed.claim.as_slice()).row(writing).await? else { return Ok(None) };
+    let owner: Vec<u8> = row.get("gateway")?;
+    let end = match row.get::<i64>("stage")? {
+        0 if owner == gateway || lives(writing, &owner, now_ms).await? => None,
+        1 => {
+            let answer: Option<Vec<u8>> = row.get("answer")?;
+            Some(End::Answered(Recorded { bytes: Bytes::from(answer.unwrap_or_default()), error: row.get("error")? }))
+        }
+        2 => Some(End::Unkept),
+        _ => Some(End::Unknown),
+    };
+    let content: Vec<u8> = row.get("content")?;
+    let content: [u8; 32] = content.try_into().unwrap_or([0; 32]);
+    Ok(Some(found(&deed.content, &content, end)))
 }
 
 /// Whether another gateway, which has the claim, has said lately that it lives.
 async fn lives(writing: &mut Writing, gateway: &[u8], now_ms: u64) -> Result<bool, Error> {
-    let until = "SELECT until FROM gateways WHERE gateway = $1";
-    let until: Option<i64> = sqlx::query_scalar(until).bind(gateway).fetch_optional(&mut **writing).await?;
+    let until = sql("SELECT until FROM gateways WHERE gateway = $1").bind(gateway).cell::<i64>(writing).await?;
     Ok(until.is_some_and(|until| until > signed(now_ms)))
 }
 
-/// Says what became of a deed; how many claims under way have ended with it.
-pub(super) async fn settle(writing: &mut Writing, claim: &[u8; 32], end: End) -> Result<u64, Error> {
-    let end = match end {
-        End::Answered(_) if bytes(writing).await? > BYTES => End::Unkept,
-        end => end,
-    };
-    let done = match end {
-        End::Undone => {
-            let delete = sqlx::query("DELETE FROM claims WHERE claim = $1 AND stage = 0").bind(claim.as_slice());
-            delete.execute(&mut **writing).await?
-        }
-        End::Answered(Recorded { bytes, error }) => {
-            let update = "UPDATE claims SET stage = 1, error = $2, answer = $3 WHERE claim = $1 AND stage = 0";
-            sqlx::query(update).bind(claim.as_slice()).bind(error).bind(bytes.as_ref()).execute(&mut **writing).await?
-        }
-        End::Unkept | End::Unknown => {
-            let stage = if end == End::Unkept { 2_i64 } else { 3 };
-            let update = "UPDATE claims SET stage = $2 WHERE claim = $1 AND stage = 0";
-            sqlx::query(update).bind(claim.as_slice()).bind(stage).execute(&mut **writing).await?
-        }
-    };
-    Ok(done.rows_affected())
+/// How many there are, or nearly: nobody may wait until millions are counted.
+async fn count(writing: &mut Writing) -> Result<i64, Error> {
+    let count = sql_of(
+        "SELECT max(rowid) - min(rowid) FROM claims",
+        "SELECT n_live_tup FROM pg_stat_user_tables WHERE relid = 'claims'::regclass",
+    );
+    count.number(writing).await
 }
 
-/// What the store takes on the disk, without what is free inside.
+/// What the store takes on the disk, without what is free inside. PostgreSQL does not know that: where its files are
+/// large, a hundredth of them is looked at.
 async fn bytes(writing: &mut Writing) -> Result<i64, Error> {
-    let used = "SELECT (p.page_count - f.freelist_count) * s.page_size \
+    let file = "SELECT (p.page_count - f.freelist_count) * s.page_size \
                 FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s";
-    Ok(sqlx::query_scalar(used).fetch_one(&mut **writing).await?)
+    let table = "SELECT CASE WHEN pg_total_relation_size('claims') <= 4294967296 THEN pg_total_relation_size('claims') \
+                 ELSE (SELECT 100 * coalesce(sum(octet_length(answer) + 300), 0)::bigint \
+                 FROM claims TABLESAMPLE SYSTEM (1)) END";
+    sql_of(file, table).number(writing).await
 }
 
 /// Says that this gateway lives.
 pub(super) async fn live(writing: &mut Writing, gateway: &[u8; 16], until_ms: u64) -> Result<(), Error> {
     let insert = "INSERT INTO gateways (gateway, until) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET until = $2";
-    sqlx::query(insert).bind(gateway.as_slice()).bind(signed(until_ms)).execute(&mut **writing).await?;
+    sql(insert).bind(gateway.as_slice()).bind(signed(until_ms)).run(writing).await?;
     Ok(())
 }
 
-/// Forgets claims whose time is over, a bounded number, and gateways that are gone for as long.
-pub(super) async fn forget(writing: &mut Writing, now_ms: u64) -> Result<(), Error> {
-    let now = signed(now_ms);
-    let delete = "DELETE FROM claims WHERE claim IN (SELECT claim FROM claims WHERE until <= $1 LIMIT $2)";
-    sqlx::query(delete).bind(now).bind(AT_ONCE).execute(&mut **writing).await?;
-    let long_ago = now.saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));
-    sqlx::query("DELETE FROM gateways WHERE until <= $1").bind(long_ago).execute(&mut **writing).await?;
+/// Forgets gateways that are gone for as long as their claims are kept.
+pub(super) async fn forget_gateways(clearing: &mut Writing, now_ms: u64) -> Result<(), Error> {
+    let long_ago = signed(now_ms).saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));
+    sql("DELETE FROM gateways WHERE until <= $1").bind(long_ago).run(clearing).await?;
     Ok(())
 }

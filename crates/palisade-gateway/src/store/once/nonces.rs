@@ -3,42 +3,50 @@
 use palisade_guard::clock::Moment;
 use palisade_guard::sign::nonces::{KEPT_S, Seen, Use};
 
+use super::super::facts;
+use super::super::sql::{sql, sql_of};
 use super::super::{Error, Writing};
 use super::signed;
 
 /// Nonces that are kept at most.
 const MOST: i64 = 2_000_000;
-/// How often old ones are looked for.
-const PURGE_MS: u64 = 5_000;
+/// Nonces that are forgotten at one time, and a few more where many have the same time.
+const AT_ONCE: i64 = 50_000;
+/// The latest time that was forgotten.
+const FORGOTTEN: &str = "nonces.forgotten";
 
 /// What the writer remembers from write to write.
 #[derive(Default)]
 pub(super) struct Kept {
     /// The latest time that was forgotten, as this write knows it.
     forgotten: i64,
-    purged_ms: Option<u64>,
     count: i64,
 }
 
 impl Kept {
-    /// Forgets what nobody can use any more, now and then, and learns what others forgot.
-    pub(super) async fn begin(&mut self, writing: &mut Writing, now: Moment) -> Result<(), Error> {
-        if self.purged_ms.is_none_or(|before| before + PURGE_MS <= now.monotonic_ms) {
-            let last = signed((now.unix_ms / 1000).saturating_sub(KEPT_S));
-            let gone: Option<i64> = sqlx::query_scalar("SELECT max(signed) FROM nonces WHERE signed < $1")
-                .bind(last)
-                .fetch_one(&mut **writing)
-                .await?;
-            if let Some(gone) = gone {
-                sqlx::query("DELETE FROM nonces WHERE signed < $1").bind(last).execute(&mut **writing).await?;
-                let forget = "UPDATE facts SET value = max(CAST(value AS INTEGER), $1) WHERE name = 'nonces.forgotten'";
-                sqlx::query(forget).bind(gone).execute(&mut **writing).await?;
-            }
-            self.count = sqlx::query_scalar("SELECT count(*) FROM nonces").fetch_one(&mut **writing).await?;
-            self.purged_ms = Some(now.monotonic_ms);
+    /// Forgets what nobody can use any more, while nobody else uses any.
+    pub(super) async fn clear(&mut self, clearing: &mut Writing, now: Moment) -> Result<(), Error> {
+        let last = signed((now.unix_ms / 1000).saturating_sub(KEPT_S));
+        let oldest = "SELECT max(signed) FROM \
+                      (SELECT signed FROM nonces WHERE signed < $1 ORDER BY signed LIMIT $2) AS oldest";
+        let gone = sql(oldest).bind(last).bind(AT_ONCE).cell::<Option<i64>>(clearing).await?.flatten();
+        if let Some(gone) = gone {
+            sql("DELETE FROM nonces WHERE signed <= $1").bind(gone).run(clearing).await?;
+            let before = forgotten(clearing).await?;
+            facts::set(clearing, FORGOTTEN, &before.max(gone).to_string()).await?;
         }
-        let forgotten = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'nonces.forgotten'";
-        self.forgotten = sqlx::query_scalar(forgotten).fetch_one(&mut **writing).await?;
+        // To count millions takes PostgreSQL longer than anybody may wait; it keeps an estimate.
+        let count = sql_of(
+            "SELECT count(*) FROM nonces",
+            "SELECT n_live_tup FROM pg_stat_user_tables WHERE relid = 'nonces'::regclass",
+        );
+        self.count = count.number(clearing).await?;
+        Ok(())
+    }
+
+    /// Learns what others forgot.
+    pub(super) async fn begin(&mut self, writing: &mut Writing) -> Result<(), Error> {
+        self.forgotten = forgotten(writing).await?;
         Ok(())
     }
 
@@ -46,7 +54,7 @@ impl Kept {
     pub(super) async fn insert(
         &mut self,
         writing: &mut Writing,
-        used: Use,
+        used: &Use,
     ) -> Result<Result<Seen, &'static str>, Error> {
         let time = signed(used.timestamp);
         if time <= self.forgotten {
@@ -55,12 +63,16 @@ impl Kept {
         if self.count >= MOST {
             return Ok(Err("there is no room for another nonce"));
         }
-        let insert = sqlx::query("INSERT INTO nonces (once, signed) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-        let done = insert.bind(used.once.as_slice()).bind(time).execute(&mut **writing).await?;
-        if done.rows_affected() == 0 {
+        let insert = sql("INSERT INTO nonces (once, signed) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        if insert.bind(used.once.as_slice()).bind(time).run(writing).await? == 0 {
             return Ok(Ok(Seen::Again));
         }
         self.count += 1;
         Ok(Ok(Seen::First))
     }
+}
+
+async fn forgotten(writing: &mut Writing) -> Result<i64, Error> {
+    let time = facts::get(writing, FORGOTTEN).await?;
+    Ok(time.and_then(|time| time.parse().ok()).unwrap_or_default())
 }

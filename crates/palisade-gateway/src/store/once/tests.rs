@@ -1,7 +1,8 @@
-//! One contract for every store of nonces and claims: in memory, in a file, and in a file that two gateways share.
+//! One contract for every store of nonces and claims: in memory, and in a file or on a server that two gateways share.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use palisade_guard::idempotency::{self, Claims, Deed, End, Found, Recorded};
@@ -10,10 +11,16 @@ use palisade_guard::sign::nonces::{self, KEPT_S, Nonces, Seen, Use};
 use super::Once;
 use crate::config::StorePlace;
 use crate::store::Store;
+use crate::store::tests::postgres;
 use crate::time;
 
-async fn file(path: &Path) -> Arc<Once> {
-    Once::begin(Store::open(&StorePlace::File(path.to_owned())).await.unwrap())
+async fn begin(place: &StorePlace) -> Arc<Once> {
+    Once::begin(Store::open(place).await.unwrap())
+}
+
+/// A store of each kind that gateways may share.
+fn shared(folder: &Path, name: &str) -> [StorePlace; 2] {
+    [StorePlace::File(folder.join("store.db")), StorePlace::Postgres(Box::new(postgres(name)))]
 }
 
 fn now_s() -> u64 {
@@ -80,28 +87,54 @@ async fn every_store_keeps_the_contract() {
     let memory = idempotency::Memory::new(100, 1000);
     claims(&memory, &memory).await;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (one, other) = (file(&path).await, file(&path).await);
-    nonces(one.as_ref(), other.as_ref()).await;
-    claims(one.as_ref(), other.as_ref()).await;
+    for place in shared(folder.path(), "once") {
+        let (one, other) = (begin(&place).await, begin(&place).await);
+        nonces(one.as_ref(), other.as_ref()).await;
+        claims(one.as_ref(), other.as_ref()).await;
+    }
+}
+
+/// D5: a claim that nobody heard of, because its caller had gone, is taken back; one that was heard of stands.
+#[tokio::test]
+async fn a_claim_that_nobody_heard_of_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in shared(folder.path(), "unheard") {
+        let (one, other) = (begin(&place).await, begin(&place).await);
+        let now = time::now().unix_ms;
+        assert_eq!(one.claim(deed(2, 1), now).await, Ok(Found::Nothing));
+        // Polled once, the question is asked; then nobody waits for the answer.
+        let mut asked = one.claim(deed(1, 1), now);
+        assert!(std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await);
+        drop(asked);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        // Whoever asks first after it was taken back has it; before that it is under way.
+        while other.claim(deed(1, 1), now).await != Ok(Found::Nothing) {
+            assert!(std::time::Instant::now() < end, "it stays under way");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(other.claim(deed(2, 1), now).await, Ok(Found::UnderWay));
+    }
 }
 
 /// B4, P-B14, R11: what was used is used after a restart too, and what was forgotten is not accepted again.
 #[tokio::test]
 async fn a_restart_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (now, time) = (time::now(), now_s());
-    let first = file(&path).await;
-    assert_eq!(first.insert(used(1, time), now).await, Ok(Seen::First));
-    assert_eq!(first.insert(used(2, time - KEPT_S - 10), now).await, Ok(Seen::First));
-    assert_eq!(first.claim(deed(1, 1), now.unix_ms).await, Ok(Found::Nothing));
-    drop(first);
-    let second = file(&path).await;
-    assert_eq!(second.insert(used(1, time), now).await, Ok(Seen::Again));
-    assert_eq!(second.insert(used(2, time - KEPT_S - 10), now).await, Ok(Seen::Forgotten));
-    assert_eq!(second.insert(used(3, time - KEPT_S - 11), now).await, Ok(Seen::Forgotten), "older than the forgotten");
-    assert_eq!(second.claim(deed(1, 1), now.unix_ms).await, Ok(Found::UnderWay), "it may still live");
-    let later = now.unix_ms + super::ALIVE_MS + 60_000;
-    assert_eq!(second.claim(deed(1, 1), later).await, Ok(Found::Ended(End::Unknown)), "nobody has heard of it since");
+    for place in shared(folder.path(), "restart") {
+        let (now, time) = (time::now(), now_s());
+        let first = begin(&place).await;
+        assert_eq!(first.insert(used(1, time), now).await, Ok(Seen::First));
+        assert_eq!(first.insert(used(2, time - KEPT_S - 10), now).await, Ok(Seen::First));
+        assert_eq!(first.claim(deed(1, 1), now.unix_ms).await, Ok(Found::Nothing));
+        drop(first);
+        let second = begin(&place).await;
+        assert_eq!(second.insert(used(1, time), now).await, Ok(Seen::Again));
+        assert_eq!(second.insert(used(2, time - KEPT_S - 10), now).await, Ok(Seen::Forgotten));
+        let older = second.insert(used(3, time - KEPT_S - 11), now).await;
+        assert_eq!(older, Ok(Seen::Forgotten), "older than the forgotten");
+        assert_eq!(second.claim(deed(1, 1), now.unix_ms).await, Ok(Found::UnderWay), "it may still live");
+        let later = now.unix_ms + super::ALIVE_MS + 60_000;
+        let gone = second.claim(deed(1, 1), later).await;
+        assert_eq!(gone, Ok(Found::Ended(End::Unknown)), "nobody has heard of it since");
+    }
 }
