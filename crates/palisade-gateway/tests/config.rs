@@ -359,12 +359,6 @@ fn rows_of_the_rest() -> Vec<Row> {
             (desk().var("SIGNS", "q7Zk2vX9mN4pR8tW1yB6dF3hJ5lS0zGa"), production(&secret("secret:env:SIGNS"))),
         ),
         row(
-            "`SQL_DEBUG=true`",
-            (desk().var("SQL_DEBUG", "true"), production("")),
-            "env SQL_DEBUG: writes the parameters of every statement into the log, which production refuses; unset it",
-            (desk().var("SQL_DEBUG", "false"), production("")),
-        ),
-        row(
             "limits too high",
             (desk(), production("limits = { per_address_per_minute = 10001, address_ceiling_per_minute = 20000 }\n")),
             "palisade.toml:6: limits.per_address_per_minute: is 10001, more than 10000, which production refuses; lower it",
@@ -399,9 +393,9 @@ fn production_refuses_each_dangerous_setting() {
 fn production_lists_all_dangers_at_once() {
     let toml = "listen = { hosts = [\"*\"], origins = [\"*\"], trusted_proxies = [\"0.0.0.0/0\"] }\n\
                 auth.mode = \"none\"\nlog.level = \"trace\"\nservers.web.url = \"http://web/mcp\"\n";
-    let desk = Desk::new().var("SQL_DEBUG", "true").flags(|flags| flags.listen = Some("0.0.0.0:80".to_owned()));
+    let desk = Desk::new().flags(|flags| flags.listen = Some("0.0.0.0:80".to_owned()));
     let told = desk.faults(toml);
-    let settings = ["hosts[0]", "origins[0]", "trusted_proxies[0]", "auth.mode", "log.level", "web.url", "SQL_DEBUG"];
+    let settings = ["hosts[0]", "origins[0]", "trusted_proxies[0]", "auth.mode", "log.level", "web.url"];
     for setting in settings.into_iter().chain(["audit.dir"]) {
         assert!(told.contains(setting), "{setting} is missing in\n{told}");
     }
@@ -740,16 +734,17 @@ fn the_store_is_a_file_in_production() {
         assert_eq!(named.config.store.pepper.unwrap().reveal(), KEY);
     }
     for (line, want) in [
-        ("url = \"sqlite:\"", "store.url: does not name a file; write \"sqlite:FILE\", or \"memory\" in development"),
+        (
+            "url = \"sqlite:\"",
+            "store.url: does not name a file; write \"sqlite:FILE\", \"postgres://USER@HOST/DATABASE\", or \"memory\" \
+             in development",
+        ),
         (
             "url = \"mysql://x\"",
-            "store.url: is no store this version knows; write \"sqlite:FILE\", or \"memory\" in development",
+            "store.url: is no store this version knows; write \"sqlite:FILE\", \"postgres://USER@HOST/DATABASE\", or \
+             \"memory\" in development",
         ),
-        (
-            "url = \"postgres://x\"",
-            "store.url: this version has no PostgreSQL: gateways on several machines cannot share a store; write \
-             \"sqlite:FILE\", or unset it",
-        ),
+        ("url = \"postgres://x\"", "store.url: names no database; write \"postgres://USER@HOST/DATABASE\""),
         (
             "pepper = \"secret:env:WEAK\"",
             "store.pepper: is no secret of at least 32 random bytes; make one with `palisade keys generate`",
@@ -766,21 +761,22 @@ fn the_store_is_a_file_in_production() {
 /// A13: what this version does not have is checked, noted and shown; what would weaken the gate is refused.
 #[test]
 fn variables_of_later_features_are_never_ignored_silently() {
-    let desk = Desk::new().var("REDIS_URL", "redis://:pw@cache:6379").var("DB_POOL_SIZE", "5").var("MCP_API_KEY", "x");
+    let desk =
+        Desk::new().var("REDIS_URL", "redis://:pw@cache:6379").var("SESSION_MAX_AGE", "5").var("MCP_API_KEY", "x");
     assert_eq!(
         desk.loads(&development("")).config.notes,
         [
-            "DB_POOL_SIZE is set, but this version has no PostgreSQL: its store is a file",
             "REDIS_URL is set, but this version has no shared store: limits hold per process",
+            "SESSION_MAX_AGE is set, but this version has no sign-in for people",
             "MCP_API_KEY is set, but nothing reads it: did you mean MCP_API_KEYS?",
         ]
     );
-    let desk = Desk::new().var("REDIS_URL", "http://:pw@cache").var("DB_POOL_SIZE", "none").var("REDIS_SSL", "yes");
+    let desk = Desk::new().var("REDIS_URL", "http://:pw@cache").var("SESSION_MAX_AGE", "none").var("REDIS_SSL", "yes");
     assert_eq!(
         desk.faults(&development("")),
-        "env DB_POOL_SIZE: does not hold a whole number of at least 1; correct it or unset it\n\
-         env REDIS_SSL: does not hold true or false; correct it or unset it\n\
-         env REDIS_URL: does not hold a URL with scheme redis, rediss, valkey, valkeys; correct it or unset it\n"
+        "env REDIS_SSL: does not hold true or false; correct it or unset it\n\
+         env REDIS_URL: does not hold a URL with scheme redis, rediss, valkey, valkeys; correct it or unset it\n\
+         env SESSION_MAX_AGE: does not hold a whole number of at least 1; correct it or unset it\n"
     );
     for mode in ["jwt", "oauth"] {
         let told = Desk::new().var("AUTH_MODE", mode).faults(&development(""));
@@ -917,6 +913,61 @@ fn the_example_loads() {
     let loaded = loaded.unwrap_or_else(|faults| panic!("{}", config::report(&faults)));
     assert_eq!(loaded.config.notes, [""; 0]);
     assert_eq!(loaded.config.environment, Environment::Production);
+}
+
+/// I3, A13, F2, P-K7, P-K10: PostgreSQL on another machine is certified for its name, or the settings say that this is
+/// dangerous; the file of settings holds no password, and nothing that is printed shows one.
+#[test]
+fn a_server_for_the_store_is_certified() {
+    let desk = desk().file("pepper", 0o600, KEY).file("word", 0o600, "p@ss\n").file("ca.pem", 0o600, "");
+    let settings = |rest: &str| development(&format!("store = {{ pepper = \"secret:file:pepper\", {rest} }}"));
+    let place = |desk: &Desk, rest: &str| match desk.loads(&settings(rest)).config.store.place {
+        StorePlace::Postgres(place) => *place,
+        other => panic!("{other:?}"),
+    };
+    let far = place(&desk, "url = \"postgres://ann@db/gate\", password = \"secret:file:word\", ca_file = \"ca.pem\"");
+    assert!(far.tls && far.ca_file == Some(desk.path("ca.pem")) && far.password.unwrap().reveal() == "p@ss");
+    assert!(!place(&desk, "url = \"postgres://ann@127.0.0.1/gate\"").tls);
+    assert!(place(&desk, "url = \"postgres://ann@127.0.0.1/gate?sslmode=verify-full\"").tls);
+    let plain = "url = \"postgres://ann@db/gate?sslmode=disable\"";
+    assert!(!place(&desk, &format!("{plain}, danger_plain_postgres = true")).tls);
+    for (rest, want) in [
+        (
+            plain,
+            "store.url: is not encrypted, to another machine; leave sslmode out, or set store.danger_plain_postgres = \
+                 true if you own the whole way",
+        ),
+        (
+            "url = \"postgres://ann@db/gate?sslmode=require\"",
+            "store.url: asks for a TLS that does not check who answers; \
+                 write sslmode=verify-full, or leave it out",
+        ),
+        (
+            "url = \"postgres://ann:canary@db/gate\"",
+            "store.url: holds a password in the clear; write store.password = \
+                 \"secret:file:PATH\" or \"secret:env:NAME\"",
+        ),
+        (
+            "url = \"postgres://ann@db/gate\", password = \"canary\"",
+            "store.password: is not a reference to a secret; write \
+                 \"secret:file:PATH\" or \"secret:env:NAME\"",
+        ),
+        ("url = \"postgres://ann@db/gate\", ca_file = \"none.pem\"", "store.ca_file: "),
+    ] {
+        let told = desk.faults(&settings(rest));
+        assert!(told.starts_with(&format!("palisade.toml:3: {want}")) && told.lines().count() == 1, "{rest}: {told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+    let told = desk.faults(&development("store.url = \"postgres://ann@db/gate\""));
+    assert!(told.contains("store.pepper: is not set, and beside a server there is no file"), "{told}");
+
+    let desk = desk.var("DATABASE_URL", "postgresql+asyncpg://ann:canary@db/gate").var("DB_POOL_SIZE", "3");
+    let desk = desk.var("DB_MAX_OVERFLOW", "4").var("SQL_DEBUG", "true");
+    let loaded = desk.loads(&settings(""));
+    let StorePlace::Postgres(place) = &loaded.config.store.place else { panic!("{:?}", loaded.config.store) };
+    assert_eq!((place.connections, place.overflow, place.log_statements), (3, 4, true));
+    assert_eq!(place.password.as_ref().unwrap().reveal(), "canary");
+    assert!(!format!("{:?}{}", loaded.config.store, config::show(&loaded)).contains("canary"));
 }
 
 /// I2: what the example calls a default is one: a file without its lines has the same values in effect.

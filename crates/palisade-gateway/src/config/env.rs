@@ -90,9 +90,9 @@ pub const TABLE: &[Row] = &[
     secret("ENCRYPTION_KEY", later(Form::Text, "", NO_SECRETS)),
     secret("ENCRYPTION_SALT", later(Form::Text, "", NO_SECRETS)),
     secret("DATABASE_URL", Sets::Setting("store.url")),
-    row("DB_POOL_SIZE", later(Form::Number(1), "10", NO_DATABASE)),
-    row("DB_MAX_OVERFLOW", later(Form::Number(0), "20", NO_DATABASE)),
-    row("SQL_DEBUG", later(Form::Switch, "false", NO_DATABASE)),
+    setting("DB_POOL_SIZE", "store.connections"),
+    setting("DB_MAX_OVERFLOW", "store.overflow"),
+    setting("SQL_DEBUG", "store.log_statements"),
     secret("REDIS_URL", later(Form::Url(&["redis", "rediss", "valkey", "valkeys"]), "", NO_SHARED_STORE)),
     secret("REDIS_PASSWORD", later(Form::Text, "", NO_SHARED_STORE)),
     row("REDIS_SSL", later(Form::Switch, "false", NO_SHARED_STORE)),
@@ -104,7 +104,6 @@ pub const TABLE: &[Row] = &[
 ];
 
 const NO_SECRETS: &str = "keeps no secrets at rest";
-const NO_DATABASE: &str = "has no PostgreSQL: its store is a file";
 const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";
 const NO_PEOPLE: &str = "has no sign-in for people";
 

@@ -101,7 +101,7 @@ pub fn load(flags: &Flags, file: Option<&Path>, vars: &Vars, start: Start) -> Re
     if flags.tends_keys {
         faults.keep_those_of_keys();
     } else if raw.environment.is_strict() {
-        let facts = production::Facts { raw: &raw, config: &config, flags, vars };
+        let facts = production::Facts { raw: &raw, config: &config, flags };
         production::judge(&facts, &layered, &mut faults);
     }
     if !faults.is_empty() {

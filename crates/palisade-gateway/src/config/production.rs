@@ -5,7 +5,6 @@
 
 use super::check::keys;
 use super::checked::{AuthMode, Config, StorePlace};
-use super::env::Vars;
 use super::fault::{Faults, Place};
 use super::flags::Flags;
 use super::merge::Layered;
@@ -26,7 +25,6 @@ pub(super) struct Facts<'a> {
     pub(super) raw: &'a raw::File,
     pub(super) config: &'a Config,
     pub(super) flags: &'a Flags,
-    pub(super) vars: &'a Vars,
 }
 
 /// Every rule.
@@ -46,7 +44,6 @@ pub const RULES: &[Rule] = &[
     Rule { refuses: "log level `trace`", judge: trace },
     Rule { refuses: "tokens of others without `auth.public_url`", judge: no_public_url },
     Rule { refuses: "the secret of tokens, or of an issuer's client, in the file in the clear", judge: literal_secret },
-    Rule { refuses: "`SQL_DEBUG=true`, which writes parameters into the log", judge: sql_debug },
     Rule { refuses: "limits too high to limit anything", judge: limitless },
 ];
 
@@ -85,7 +82,11 @@ fn no_authentication(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn no_key(facts: &Facts<'_>, found: &mut Found<'_>) {
     // A store that is there is asked at the start.
-    let kept = matches!(&facts.config.store.place, StorePlace::File(path) if path.exists());
+    let kept = match &facts.config.store.place {
+        StorePlace::Memory => false,
+        StorePlace::File(path) => path.exists(),
+        StorePlace::Postgres(_) => true,
+    };
     if facts.config.auth.wants_a_key() && !kept && !facts.flags.tends_keys {
         found.add("auth.keys", "holds no key that counts", keys::CURE);
     }
@@ -214,14 +215,6 @@ fn forgetful(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn trace(facts: &Facts<'_>, found: &mut Found<'_>) {
     if facts.raw.log.level == raw::Level::Trace {
         found.add("log.level", "follows what callers send", "use \"debug\" or less");
-    }
-}
-
-fn sql_debug(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let set = facts.vars.get("SQL_DEBUG").and_then(|value| value.to_str());
-    if set.and_then(super::env::switch) == Some(true) {
-        let problem = "writes the parameters of every statement into the log";
-        found.add_at("", Place::Env("SQL_DEBUG"), problem, "unset it");
     }
 }
 

@@ -77,7 +77,7 @@ impl Origin {
 }
 
 /// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
-const FIXED: [&str; 18] = [
+const FIXED: [&str; 29] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
@@ -94,6 +94,17 @@ const FIXED: [&str; 18] = [
     "listen.address",
     "log.format",
     "log.level",
+    "store.acquire_timeout",
+    "store.ca_file",
+    "store.connect_timeout",
+    "store.connections",
+    "store.danger_plain_postgres",
+    "store.idle_timeout",
+    "store.log_statements",
+    "store.max_lifetime",
+    "store.overflow",
+    "store.password",
     "store.pepper",
+    "store.statement_timeout",
     "store.url",
 ];

@@ -8,6 +8,7 @@ mod clients;
 mod grant;
 pub(super) mod keys;
 pub(super) mod listen;
+mod postgres;
 pub(super) mod quantity;
 mod server;
 mod store;

@@ -2,18 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Check, keys, strength};
+use super::{Check, keys, postgres, strength};
 use crate::config::checked::{Audit, Store, StorePlace};
+use crate::config::fault::Place;
 use crate::config::raw;
 use crate::config::secret::{Reference, Secret};
 
-const CURE: &str = "write \"sqlite:FILE\", or \"memory\" in development";
+const CURE: &str = "write \"sqlite:FILE\", \"postgres://USER@HOST/DATABASE\", or \"memory\" in development";
 /// What the store is called where nobody says.
 const DEFAULT: &str = "palisade.db";
 
 /// Reads `[store]`.
 pub(super) fn store(raw: &raw::Store, audit: &Audit, check: &mut Check<'_>) -> Store {
     let place = match &raw.url {
+        Some(url) if url.as_str().starts_with("postgres") => match postgres::place(raw, url.as_str(), check) {
+            Some(place) => StorePlace::Postgres(Box::new(place)),
+            None => StorePlace::Memory,
+        },
         Some(url) => place(url.as_str(), check),
         // Beside the journal, not in it: a journal may have to be put aside as evidence.
         None => match audit.dir.as_deref().filter(|_| check.strict) {
@@ -21,7 +26,17 @@ pub(super) fn store(raw: &raw::Store, audit: &Audit, check: &mut Check<'_>) -> S
             None => StorePlace::Memory,
         },
     };
-    let pepper = raw.pepper.as_ref().and_then(|pepper| secret(pepper, check));
+    let pepper = raw.pepper.as_ref().and_then(|pepper| secret("store.pepper", pepper, check));
+    let pepper = pepper.filter(|pepper| is_strong(pepper, check));
+    if matches!(place, StorePlace::Postgres(_)) && raw.pepper.is_none() {
+        let problem = "is not set, and beside a server there is no file where one could be kept";
+        check.missing(
+            "store.pepper",
+            Place::Default,
+            problem,
+            "make one with `palisade keys generate`, the same for all gateways",
+        );
+    }
     Store { place, pepper }
 }
 
@@ -40,10 +55,6 @@ fn place(url: &str, check: &mut Check<'_>) -> StorePlace {
             check.fault("store.url", problem, "name a file in a folder that exists");
         }
         Some(_) => check.fault("store.url", "does not name a file", CURE),
-        None if url.starts_with("postgres") => {
-            let problem = "this version has no PostgreSQL: gateways on several machines cannot share a store";
-            check.fault("store.url", problem, "write \"sqlite:FILE\", or unset it");
-        }
         None => check.fault("store.url", "is no store this version knows", CURE),
     }
     check.faults.tried("store.url".to_owned());
@@ -55,23 +66,27 @@ fn folder(path: &Path) -> PathBuf {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")).to_owned()
 }
 
-fn secret(pepper: &Secret, check: &mut Check<'_>) -> Option<Secret> {
-    const AT: &str = "store.pepper";
-    let secret = match pepper.reference() {
-        Some(Reference::Env(name)) => keys::from_env(AT, name, check)?,
+/// The secret that is referred to.
+pub(super) fn secret(at: &str, secret: &Secret, check: &mut Check<'_>) -> Option<Secret> {
+    match secret.reference() {
+        Some(Reference::Env(name)) => keys::from_env(at, name, check),
         Some(Reference::File(path)) => {
-            let path = check.path(AT, path);
-            keys::from_file(AT, &path, check)?
+            let path = check.path(at, path);
+            keys::from_file(at, &path, check)
         }
         _ => {
-            check.fault(AT, "is not a reference to a secret", "write \"secret:file:PATH\" or \"secret:env:NAME\"");
-            return None;
+            check.fault(at, "is not a reference to a secret", "write \"secret:file:PATH\" or \"secret:env:NAME\"");
+            None
         }
-    };
-    // Whoever has a copy of the store must not find it by trying.
-    if strength::judge(secret.reveal(), true).is_err() {
-        check.fault(AT, "is no secret of at least 32 random bytes", "make one with `palisade keys generate`");
-        return None;
     }
-    Some(secret)
+}
+
+/// Whoever has a copy of the store must not find the pepper by trying.
+fn is_strong(pepper: &Secret, check: &mut Check<'_>) -> bool {
+    let is_strong = strength::judge(pepper.reveal(), true).is_ok();
+    if !is_strong {
+        let cure = "make one with `palisade keys generate`";
+        check.fault("store.pepper", "is no secret of at least 32 random bytes", cure);
+    }
+    is_strong
 }
