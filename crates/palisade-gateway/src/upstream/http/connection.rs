@@ -6,23 +6,23 @@
 //!    other for ever.
 //! 3. Nobody reads an idle connection. That the upstream closed it, or says something nobody asked for, shows when it is
 //!    taken, before a byte of the next request left ([`Connection::is_open`]).
-//! 4. A body that outlives its call takes the connection with it ([`Connection::outlive`]).
+//! 4. A body that outlives its call takes the connection with it ([`Standing`](super::standing)). Once it has brought the
+//!    answer, the connection is used again, if what may still come is the end of that body and nothing else.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use palisade_guard::framing::answer::{Broken, Framing};
 use palisade_guard::refusal::Refusal;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 use super::super::{invalid, unavailable};
 use super::head::Head;
 use super::request::Request;
-use super::standing::Standing;
 use crate::descriptors::Taken;
 use crate::transport::socket::Socket;
 
@@ -32,9 +32,11 @@ pub(crate) struct Connection {
     /// What was read and nobody has taken.
     behind: BytesMut,
     /// Counted while it lives.
-    descriptor: Taken,
+    _descriptor: Taken,
     /// When the last request was sent.
     asked: Instant,
+    /// The body of a stream that has brought its answer: servers often write its end a moment later.
+    tail: Option<Framing>,
 }
 
 /// Bytes asked of the socket at once, at least.
@@ -44,11 +46,13 @@ const HEAD: usize = 256 * 1024;
 /// The most before the end of an answer's head, informational heads (1xx) among it: a series of them without an end would
 /// be work without an end.
 const PRELUDE: usize = 1024 * 1024;
+/// Enough for the last chunk of a body.
+const TAIL: usize = 64;
 
 impl Connection {
     /// Speaks HTTP/1.1 on `socket`.
     pub(super) fn new(socket: Socket, descriptor: Taken) -> Self {
-        Self { socket, behind: BytesMut::new(), descriptor, asked: Instant::now() }
+        Self { socket, behind: BytesMut::new(), _descriptor: descriptor, asked: Instant::now(), tail: None }
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -146,9 +150,44 @@ impl Connection {
 
     /// Whether another request can be sent: the upstream has neither closed it nor said anything unasked.
     pub(super) fn is_open(&mut self) -> bool {
-        let mut nothing = [0; 1];
-        let read = pin!(self.socket.read(&mut nothing));
-        self.behind.is_empty() && read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        if let Some(tail) = self.tail.take()
+            && !self.has_ended(tail)
+        {
+            return false;
+        }
+        self.behind.is_empty() && self.read_now(&mut [0]).is_none()
+    }
+
+    /// Whether nothing but the end of a body has come.
+    fn has_ended(&mut self, mut tail: Framing) -> bool {
+        let mut space = [0; TAIL];
+        let Some(mut bytes) = self.read_now(&mut space) else { return false };
+        tail.next(&mut bytes) == Ok(None) && tail.is_done() && bytes.is_empty()
+    }
+
+    /// What has come by now; nothing where the upstream has closed.
+    fn read_now<'s>(&mut self, space: &'s mut [u8]) -> Option<&'s [u8]> {
+        let mut read = ReadBuf::new(space);
+        let came = self.poll_read(&mut read, &mut Context::from_waker(Waker::noop()));
+        let length = read.filled().len();
+        space.get(..length).filter(|_| came.is_ready())
+    }
+
+    #[cfg(test)]
+    pub(super) async fn readable(&self) {
+        if let Socket::Plain(stream) = &self.socket {
+            stream.readable().await.unwrap();
+        }
+    }
+
+    /// What came behind the head.
+    pub(super) fn take_behind(&mut self) -> BytesMut {
+        std::mem::take(&mut self.behind)
+    }
+
+    /// Reads what comes next.
+    pub(super) fn poll_read(&mut self, read: &mut ReadBuf<'_>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, read)
     }
 
     /// Lets go of what a large answer needed, before the connection waits for its next request.
@@ -158,10 +197,9 @@ impl Connection {
         }
     }
 
-    /// The body of an answer, which is read for longer than its call lives. The connection ends with it, or with the
-    /// interest in it.
-    pub(super) fn outlive(self, framing: Framing) -> Standing {
-        Standing::new(self.socket, self.behind.freeze(), framing, self.descriptor)
+    /// The answer has come, and this is what is left of its body.
+    pub(super) fn ends_with(&mut self, tail: Framing) {
+        self.tail = Some(tail).filter(|tail| !tail.is_done());
     }
 }
 
@@ -208,4 +246,4 @@ fn has_empty_line(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

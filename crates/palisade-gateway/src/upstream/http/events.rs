@@ -19,7 +19,8 @@ use crate::transport::sse::{Event, Reader};
 
 /// The events of one response body.
 pub(crate) struct HttpEvents {
-    body: Standing,
+    /// `None` once it is no longer of interest.
+    body: Option<Standing>,
     reader: Reader,
     expected: Expected,
     ended: bool,
@@ -43,7 +44,7 @@ impl HttpEvents {
         expected.id = expected.id.as_deref().map(Bytes::copy_from_slice);
         let patience = expected.id.is_some().then(|| (patience, Box::pin(tokio::time::sleep(patience))));
         Self {
-            body,
+            body: Some(body),
             reader: Reader::new(limit),
             expected,
             ended: false,
@@ -74,6 +75,9 @@ impl HttpEvents {
             Ok(Verdict::Pass) => Some(Ok(event)),
             Ok(Verdict::Last) => {
                 self.ended = true;
+                if let Some(body) = self.body.take() {
+                    body.retire();
+                }
                 Some(Ok(event))
             }
             Ok(Verdict::Drop(why)) => self.dropped(why),
@@ -152,7 +156,8 @@ impl Events for HttpEvents {
             if let Err(refusal) = this.read_all() {
                 return this.broken(refusal);
             }
-            match this.body.poll_data(context) {
+            let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            match body.poll_data(context) {
                 Poll::Ready(Some(Ok(bytes))) => this.take(&bytes),
                 Poll::Ready(Some(Err(error))) => return this.closed(Some(unavailable(error))),
                 Poll::Ready(None) => return this.closed(None),

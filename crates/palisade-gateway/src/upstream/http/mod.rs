@@ -45,6 +45,7 @@ pub(crate) use opening::agreed_revision;
 use opening::{first_response, opened};
 use pool::Pool;
 use request::{Request, Target};
+use standing::Standing;
 
 /// One HTTP upstream.
 pub(crate) struct HttpUpstream {
@@ -189,10 +190,10 @@ impl HttpUpstream {
                 Ok(Answered { answer: Answer::Message(response), opened })
             }
             (StatusCode::OK, Media::Events) => {
-                let body = connection.outlive(head.framing);
-                let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
+                let session = head.session.clone();
+                let events = self.events(head, connection, expected);
                 if message.is("initialize") {
-                    let first = Box::pin(first_response(events, head.session.as_deref(), self.answer_bytes));
+                    let first = Box::pin(first_response(events, session.as_deref(), self.answer_bytes));
                     let answered = tokio::time::timeout(self.answer_timeout, first).await;
                     return answered.map_err(|_| Refusal::new(Reason::Timeout).because("events but no answer"))?;
                 }
@@ -209,12 +210,15 @@ impl HttpUpstream {
     fn stream(&self, head: Head, connection: Connection, expected: Expected) -> Result<Answered, Refusal> {
         match (head.status, head.media()?) {
             (StatusCode::OK, Media::Events) => {
-                let body = connection.outlive(head.framing);
-                let events = HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout);
-                Ok(Answer::Events(Box::new(events)).into())
+                Ok(Answer::Events(Box::new(self.events(head, connection, expected))).into())
             }
             (status, _) => Err(trouble(status)),
         }
+    }
+
+    fn events(&self, head: Head, connection: Connection, expected: Expected) -> HttpEvents {
+        let body = Standing::new(head, connection, self.pool.idle());
+        HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout)
     }
 
     async fn ended(&self, head: Head, connection: Connection) -> Result<Answered, Refusal> {
@@ -234,7 +238,7 @@ impl HttpUpstream {
         let read = tokio::time::timeout_at(due, connection.body(&mut head.framing, self.answer_bytes)).await;
         let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
         if head.reusable {
-            self.pool.give_back(connection);
+            self.pool.idle().give_back(connection);
         }
         Ok(bytes)
     }

@@ -90,8 +90,7 @@ impl HttpUpstream {
                 judge::response(bytes, &expected).map(|response| (session_id, response.bytes))
             }
             (StatusCode::OK, Media::Events) => {
-                let body = connection.outlive(head.framing);
-                let events = HttpEvents::new(body, expected.clone(), self.answer_bytes, self.answer_timeout);
+                let events = self.events(head, connection, expected.clone());
                 last(events, &expected).await.map(|bytes| (session_id, bytes))
             }
             (status, _) => Err(trouble(status)),

@@ -26,10 +26,14 @@ pub(crate) struct Pool {
     host: Box<str>,
     port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
-    idle: Mutex<Vec<Connection>>,
+    idle: Arc<Idle>,
     connect_timeout: Duration,
     descriptors: Arc<Descriptors>,
 }
+
+/// Connections that wait for a request.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<Vec<Connection>>);
 
 /// Idle connections beyond this are closed.
 const KEPT: usize = 256;
@@ -44,13 +48,13 @@ impl Pool {
     ) -> Self {
         let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-        Self { host: host.into(), port, tls, idle: Mutex::default(), connect_timeout, descriptors }
+        Self { host: host.into(), port, tls, idle: Arc::default(), connect_timeout, descriptors }
     }
 
     /// Sends one request, once: it goes out on a connection that was seen to be open, or on a fresh one, and a call must
     /// never run twice.
     pub(super) async fn send(&self, request: &Request) -> Result<(Head, Connection), Refusal> {
-        let mut connection = match self.take() {
+        let mut connection = match self.idle.take() {
             Some(open) => open,
             None => Box::pin(self.connect()).await.map_err(Refusal::undone)?,
         };
@@ -58,32 +62,15 @@ impl Pool {
         Ok((head, connection))
     }
 
-    /// Takes a connection back whose answer was read to the end.
-    pub(super) fn give_back(&self, mut connection: Connection) {
-        connection.rest();
-        let mut idle = self.lock();
-        if idle.len() < KEPT {
-            idle.push(connection);
-        }
+    /// Where a connection goes whose answer was read.
+    pub(super) const fn idle(&self) -> &Arc<Idle> {
+        &self.idle
     }
 
     /// Lets go of connections that the upstream closed while they were idle.
     pub(crate) fn sweep(&self) {
-        let closed: Vec<Connection> = self.lock().extract_if(.., |connection| !connection.is_open()).collect();
+        let closed: Vec<Connection> = self.idle.lock().extract_if(.., |connection| !connection.is_open()).collect();
         drop(closed);
-    }
-
-    fn take(&self) -> Option<Connection> {
-        loop {
-            let mut connection = self.lock().pop()?;
-            if connection.is_open() {
-                return Some(connection);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self) -> Result<Connection, Refusal> {
@@ -106,5 +93,30 @@ impl Pool {
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
         Ok(Connection::new(Socket::Tls(Box::new(stream.into())), taken))
+    }
+}
+
+impl Idle {
+    /// Takes a connection back whose answer was read.
+    pub(super) fn give_back(&self, mut connection: Connection) {
+        connection.rest();
+        let mut idle = self.lock();
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+
+    /// One that can carry a request now.
+    pub(super) fn take(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.lock().pop()?;
+            if connection.is_open() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

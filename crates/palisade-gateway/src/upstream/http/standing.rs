@@ -2,32 +2,32 @@
 //!
 //! It holds its connection and, between two events, no buffer.
 
-use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use palisade_guard::framing::answer::{Broken, Framing};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::ReadBuf;
 
-use crate::descriptors::Taken;
-use crate::transport::socket::Socket;
+use super::connection::Connection;
+use super::head::Head;
+use super::pool::Idle;
 
-/// The body of an answer, and its connection.
+/// The body of an answer, and its connection, which ends with it or with the interest in it.
 pub(super) struct Standing {
-    socket: Socket,
-    /// What came with the head.
-    kept: Bytes,
+    connection: Connection,
     framing: Framing,
-    /// Counted while it lives.
-    _descriptor: Taken,
+    /// Where the connection goes when the body is no longer of interest; `None` if it is good for nothing more.
+    home: Option<Arc<Idle>>,
 }
 
 /// Bytes asked of the socket at once.
 const READ: usize = 4096;
 
 impl Standing {
-    pub(super) const fn new(socket: Socket, kept: Bytes, framing: Framing, descriptor: Taken) -> Self {
-        Self { socket, kept, framing, _descriptor: descriptor }
+    pub(super) fn new(head: Head, connection: Connection, home: &Arc<Idle>) -> Self {
+        let home = head.reusable.then(|| Arc::clone(home));
+        Self { connection, framing: head.framing, home }
     }
 
     /// The next data; `None` at the end.
@@ -36,22 +36,22 @@ impl Standing {
             if self.framing.is_done() {
                 return Poll::Ready(None);
             }
-            let mut space = [0; READ];
-            let mut read = ReadBuf::new(&mut space);
-            if self.kept.is_empty() {
-                self.kept = Bytes::new();
-                if let Err(error) = ready!(Pin::new(&mut self.socket).poll_read(context, &mut read)) {
+            let behind = self.connection.take_behind();
+            let data = if behind.is_empty() {
+                let mut space = [0; READ];
+                let mut read = ReadBuf::new(&mut space);
+                if let Err(error) = ready!(self.connection.poll_read(&mut read, context)) {
                     return Poll::Ready(Some(Err(error.to_string())));
                 }
                 if read.filled().is_empty() {
                     let is_cut = !self.framing.may_end();
                     return Poll::Ready(is_cut.then(|| Err("the upstream closed inside its stream".to_owned())));
                 }
+                self.data(read.filled())
             } else {
-                let most = self.kept.len().min(READ);
-                read.put_slice(&self.kept.split_to(most));
-            }
-            match self.data(read.filled()) {
+                self.data(&behind)
+            };
+            match data {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => return Poll::Ready(Some(Ok(data))),
                 Err(Broken(why)) => return Poll::Ready(Some(Err(why.to_owned()))),
@@ -65,39 +65,55 @@ impl Standing {
         while let Some(some) = self.framing.next(&mut bytes)? {
             data.extend_from_slice(some);
         }
+        if !bytes.is_empty() {
+            // Behind the end: nobody asked for it.
+            self.home = None;
+        }
         Ok(data.freeze())
+    }
+
+    /// The answer has come: the connection may carry another request.
+    pub(super) fn retire(self) {
+        let Self { mut connection, framing, home } = self;
+        if let Some(home) = home {
+            connection.ends_with(framing);
+            home.give_back(connection);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
 
-    use bytes::Bytes;
-    use palisade_guard::framing::answer::Framing;
-    use palisade_guard::framing::chunks::Chunks;
     use tokio::io::AsyncWriteExt as _;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpStream;
 
-    use super::{Socket, Standing};
-    use crate::descriptors::Descriptors;
+    use super::super::connection::tests::{hear, pair, request};
+    use super::super::pool::Idle;
+    use super::Standing;
 
-    async fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        (near.unwrap(), far.unwrap().0)
+    const CHUNKS: &str = "transfer-encoding: chunked";
+
+    /// A stream whose beginning came with the head, where its connection goes, and the upstream's end of it.
+    async fn stream(field: &str, kept: &str) -> (Standing, Arc<Idle>, TcpStream) {
+        let (mut connection, mut far) = pair().await;
+        let request = request("{}");
+        let upstream = async {
+            hear(&mut far).await;
+            far.write_all(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n{kept}").as_bytes()).await.unwrap();
+            far
+        };
+        let (head, far) = tokio::join!(connection.send(&request), upstream);
+        let idle = Arc::default();
+        (Standing::new(head.unwrap(), connection, &idle), idle, far)
     }
 
-    fn chunks() -> Framing {
-        Framing::Chunks(Chunks::default())
-    }
-
-    /// What a stream holds whose beginning came with the head, and how it ends.
-    async fn check(how: Framing, kept: &[u8], sent: &[u8], expected: Result<&str, &str>) {
-        let (near, mut far) = pair().await;
-        let taken = Descriptors::claim().take_for_upstream().unwrap();
-        let mut stream = Standing::new(Socket::Plain(near), Bytes::copy_from_slice(kept), how, taken);
-        far.write_all(sent).await.unwrap();
+    /// What such a stream holds, and how it ends.
+    async fn check(field: &str, kept: &str, sent: &str, expected: Result<&str, &str>) {
+        let (mut stream, _, mut far) = stream(field, kept).await;
+        far.write_all(sent.as_bytes()).await.unwrap();
         drop(far);
         let mut seen = String::new();
         let end = loop {
@@ -113,15 +129,45 @@ mod tests {
     /// A3, R5: what came with the head comes first; a stream that is cut inside a chunk is no stream that ended.
     #[tokio::test]
     async fn a_stream_is_read_to_its_end() {
+        let (length, none) = ("content-length: 9", "content-type: text/event-stream");
         let cut = "the upstream closed inside its stream";
-        check(chunks(), b"6\r\ndata: \r\n3\r", b"\n1\n\n\r\n0\r\n\r\n", Ok("data: 1\n\n")).await;
-        check(chunks(), b"", b"6\r\ndata", Err(cut)).await;
-        check(chunks(), b"", b"3\r\nabc\r\n", Err(cut)).await;
-        check(chunks(), b"", b"3\r\nabcd", Err("its chunks are broken")).await;
-        check(Framing::Connection, b"data: 1", b"\n\n", Ok("data: 1\n\n")).await;
-        check(Framing::Length(9), b"data: 1", b"\n\nmore", Ok("data: 1\n\n")).await;
-        check(Framing::Length(9), b"data: 1", b"", Err(cut)).await;
+        check(CHUNKS, "6\r\ndata: \r\n3\r", "\n1\n\n\r\n0\r\n\r\n", Ok("data: 1\n\n")).await;
+        check(CHUNKS, "", "6\r\ndata", Err(cut)).await;
+        check(CHUNKS, "", "3\r\nabc\r\n", Err(cut)).await;
+        check(CHUNKS, "", "3\r\nabcd", Err("its chunks are broken")).await;
+        check(none, "data: 1", "\n\n", Ok("data: 1\n\n")).await;
+        check(length, "data: 1", "\n\nmore", Ok("data: 1\n\n")).await;
+        check(length, "data: 1", "", Err(cut)).await;
         let long = "x".repeat(10_000);
-        check(Framing::Connection, long.as_bytes(), b"", Ok(&long)).await;
+        check(none, &long, "", Ok(&long)).await;
+    }
+
+    /// Whether a connection is used again whose stream ends with `sent` after its answer, and another request may go out.
+    async fn is_used_again(field: &str, kept: &str, sent: &str) -> bool {
+        let (mut stream, idle, mut far) = stream(field, kept).await;
+        assert!(poll_fn(|context| stream.poll_data(context)).await.unwrap().is_ok());
+        far.write_all(sent.as_bytes()).await.unwrap();
+        if !sent.is_empty() {
+            stream.connection.readable().await;
+        }
+        stream.retire();
+        let taken = idle.take();
+        drop(far);
+        taken.is_some()
+    }
+
+    /// A3: the connection of a stream that brought its answer carries the next request, unless more than its end came, or
+    /// not even that.
+    #[tokio::test]
+    async fn a_connection_outlives_its_stream() {
+        assert!(is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n0\r\n\r\n", "").await);
+        assert!(is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n", "0\r\n\r\n").await);
+        assert!(is_used_again("content-length: 3", "a\n\n", "").await);
+        assert!(!is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n", "").await, "its end has not come");
+        assert!(!is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n", "1\r\n:\r\n").await, "it goes on");
+        assert!(!is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n", "0\r\n\r\nHTTP/1.1 200 OK\r\n").await);
+        assert!(!is_used_again(CHUNKS, "9\r\ndata: 1\n\n\r\n0\r\n\r\nHTTP/1.1", "").await, "two answers");
+        assert!(!is_used_again("connection: close\r\ncontent-length: 3", "a\n\n", "").await);
+        assert!(!is_used_again("content-type: text/event-stream", "a\n\n", "").await);
     }
 }
