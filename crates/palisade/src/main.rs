@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     // A keeper is started for every server; it reads nothing but its command.
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == palisade_gateway::keeper::COMMAND) {
-        return palisade_gateway::keeper::run(&words.skip(1).collect::<Vec<_>>());
+        return palisade_gateway::keeper::run(&words.collect::<Vec<_>>());
     }
     match Cli::parse().command {
         Command::Run(arguments) => cmd::run::run(arguments),

@@ -82,6 +82,23 @@ fn a_session_ends_with_its_child() {
     assert_eq!(gate.post(&[("Mcp-Session-Id", &second)], ping).status, 200);
 }
 
+/// A3, R7: a keeper that is killed alone takes its server with it, and whoever waits hears of it at once.
+#[test]
+fn a_killed_keeper_takes_its_server_along() {
+    let gate = Gate::run(&[], &["python3", "-c", STUBBORN]);
+    let session = gate.initialize("2025-11-25");
+    let (keeper, server) = until("the server", || {
+        let keeper = *descendants(gate.pid()).first()?;
+        Some((keeper, *descendants(keeper).first()?))
+    });
+    signal(keeper, "KILL");
+    all_end(&[server]);
+    let ping = br#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;
+    until("the session to be gone", || (gate.post(&[("Mcp-Session-Id", &session)], ping).status == 404).then_some(()));
+    let again = gate.initialize("2025-11-25");
+    assert_eq!(gate.post(&[("Mcp-Session-Id", &again)], ping).status, 200);
+}
+
 /// A3: a child's environment holds what it needs and what the operator names, and nothing of ours.
 #[test]
 fn a_child_sees_no_secret() {

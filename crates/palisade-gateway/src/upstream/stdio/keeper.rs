@@ -3,7 +3,7 @@
 //! The gateway may be killed with SIGKILL, and a server may start children of its own, leave its process group or
 //! ignore every signal. So each server runs under a keeper, which
 //!
-//! 1. starts the server in a process group of its own, on the keeper's own stdin, stdout and stderr, and closes its own
+//! 1. starts the server, which is bound to the keeper's life (`PR_SET_PDEATHSIG`), in a process group of its own, on the keeper's own stdin, stdout and stderr, and closes its own
 //!    stdout: only the server holds it then, so that the gateway sees a server which closes it;
 //! 2. adopts whatever the server leaves behind (`PR_SET_CHILD_SUBREAPER`, prctl(2));
 //! 3. waits for one of two things: the server has ended, or nobody can write to its stdin any more, which is so when the
@@ -20,22 +20,27 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
-    wait,
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group, pidfd_open,
+    set_child_subreaper, set_parent_process_death_signal, wait,
 };
 use rustix::stdio::dup2_stdout;
 
 /// The hidden command word under which a keeper runs.
 pub const COMMAND: &str = "keep-child";
+/// What stands before the command for the process that becomes the server.
+const BOUND: &str = "--bound";
 
 /// How long a server has between the end of its stdin and SIGTERM, and from there to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long descendants are hunted; a process in uninterruptible sleep cannot be waited for.
 const HUNT: Duration = Duration::from_secs(5);
 
-/// Runs `command` (program and arguments) until it ends or the gateway goes.
-pub fn run(command: &[OsString]) -> ExitCode {
-    match keep(command) {
+/// Runs what stands behind `--` (program and arguments) until it ends or the gateway goes.
+pub fn run(words: &[OsString]) -> ExitCode {
+    let (word, command) = words.split_first().unzip();
+    let command = command.unwrap_or_default();
+    let done = if word.is_some_and(|word| word == BOUND) { bind(command) } else { keep(command) };
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let program = command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
@@ -47,10 +52,10 @@ pub fn run(command: &[OsString]) -> ExitCode {
 }
 
 fn keep(command: &[OsString]) -> io::Result<u8> {
-    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
     set_child_subreaper(Some(getpid()))?;
     let nothing = File::options().write(true).open("/dev/null")?;
-    let mut child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    // This program once more, as it is running: the file may have been replaced.
+    let mut child = Command::new("/proc/self/exe").arg(COMMAND).arg(BOUND).args(command).process_group(0).spawn()?;
     let ended = dup2_stdout(&nothing).map_err(io::Error::from).and_then(|()| end_in_order(&child));
     let code = match ended {
         Ok(true) => child.wait().map_or(1, code_of),
@@ -60,6 +65,17 @@ fn keep(command: &[OsString]) -> io::Result<u8> {
     let _gone_already = kill_process_group(Pid::from_child(&child), Signal::KILL);
     end_descendants();
     Ok(code)
+}
+
+/// Becomes the server, bound to the life of the keeper: should somebody kill a keeper alone, nobody would end its server.
+fn bind(command: &[OsString]) -> io::Result<u8> {
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    let keeper = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != keeper {
+        return Err(io::Error::other("its keeper is gone"));
+    }
+    Err(Command::new(program).args(arguments).exec())
 }
 
 /// Waits until the server has ended, or has been asked to in vain: by the end of its stdin, then by SIGTERM.

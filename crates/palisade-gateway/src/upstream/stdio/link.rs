@@ -4,6 +4,7 @@
 //! does a server that closes its stdout: it can answer nobody any more.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ const QUEUED: usize = 128;
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a keeper may take after that: its own graces and hunt, and some more.
 const KEEPER_GRACE: Duration = Duration::from_secs(10);
-/// How long the last words on stderr may take when all who could write them are gone.
+/// How long the last words may take when all who could write them are gone.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How long a message that nobody waits for may wait for room.
@@ -109,7 +110,21 @@ async fn run<L: Listener>(connection: Connection, name: Arc<str>, line_bytes: us
     let Connection { input, output, process } = connection;
     let (mut child, errors) = process.map_or((None, None), |(child, errors)| (Some(child), Some(errors)));
     let mut drained = errors.map(|errors| tokio::spawn(drain(errors, Arc::clone(&name))));
-    exchange(input, Lines::new(output, line_bytes), &name, queue, &mut listener).await;
+    {
+        let mut exchange = pin!(exchange(input, Lines::new(output, line_bytes), &name, queue, &mut listener));
+        let keeper_went = async {
+            match &mut child {
+                // What fails here is told below.
+                Some(child) => drop(child.wait().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut exchange => {}
+            // Somebody killed it, and nobody watches the server any more. What the server said last is still heard.
+            () = keeper_went => drop(tokio::time::timeout(LAST_WORDS, exchange).await),
+        }
+    }
     // Both pipes are closed now: the keeper sees it and ends what is left.
     listener.ended();
     drop(listener);
