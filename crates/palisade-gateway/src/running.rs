@@ -184,6 +184,8 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
     }
     let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
     connections.spawn(sweep(current.clone(), stop.clone()));
+    connections.spawn(lasting.store.clone().listen(stop.clone()));
+    connections.spawn(hear(Arc::clone(&lasting), stop.clone()));
     connections.spawn(Arc::clone(&lasting.keys).run(current.clone(), stop.clone()));
     if let Some(tokens) = &lasting.tokens {
         connections.spawn(Arc::clone(tokens).run(current.clone(), stop.clone()));
@@ -282,6 +284,14 @@ impl Running {
 const RESERVE: Duration = Duration::from_secs(5);
 /// How long a stream that is cut may take to say so.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What others change in the store is read as soon as the store tells of it.
+async fn hear(lasting: Arc<Lasting>, stop: CancellationToken) {
+    let mut news = lasting.store.news();
+    while stop.run_until_cancelled(news.changed()).await.is_some_and(|told| told.is_ok()) {
+        lasting.keys.stir();
+    }
+}
 
 async fn sweep(current: Current, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);

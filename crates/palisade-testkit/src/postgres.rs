@@ -1,11 +1,12 @@
 //! A PostgreSQL server of our own: made in a temporary folder, gone with whoever started it, also when that is killed.
 //!
 //! PostgreSQL refuses to run as root, so under root it runs as Debian's `postgres`. It listens at a port of 127.0.0.1 and
-//! at a socket in its folder. Its user is `palisade`, with a password over TCP and without one over the socket.
+//! at a socket in its folder. Whose it is, is called `palisade`; a gateway comes as `gate`, who owns its database and nothing
+//! else. Both have the same password over TCP, and need none over the socket.
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ impl Postgres {
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).expect("a file");
         give(&password);
+        fs::set_permissions(&password, PermissionsExt::from_mode(0o600)).expect("mode");
         let data = folder.path().join("data");
         let made = unprivileged("initdb")
             .args(["--no-sync", "--no-instructions", "--username=palisade", "--encoding=UTF8", "--locale=C"])
@@ -70,8 +72,7 @@ impl Postgres {
             for (name, text) in [("server.crt", certificate), ("server.key", key)] {
                 fs::write(data.join(name), text).expect("a file");
                 give(&data.join(name));
-                fs::set_permissions(data.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-                    .expect("mode");
+                fs::set_permissions(data.join(name), PermissionsExt::from_mode(0o600)).expect("mode");
             }
             settings.push_str("ssl = on\n");
         }
@@ -83,6 +84,7 @@ impl Postgres {
             .expect("settings");
         let mut server = Self { folder, port, running: None };
         server.resume();
+        server.sql("postgres", &format!("CREATE ROLE gate LOGIN PASSWORD '{PASSWORD}'"));
         server
     }
 
@@ -141,19 +143,19 @@ impl Postgres {
         signal("CONT", &self.processes());
     }
 
-    /// A new database of this name.
+    /// A new database of this name for a gateway, and where it is over TCP, without the password.
     ///
     /// # Panics
     ///
     /// Where there is one.
     pub fn database(&self, name: &str) -> String {
-        self.sql("postgres", &format!("CREATE DATABASE \"{name}\""));
-        self.url(name)
+        self.sql("postgres", &format!("CREATE DATABASE \"{name}\" OWNER gate"));
+        format!("postgres://gate@127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Where a database is, over TCP, without the password.
-    pub fn url(&self, database: &str) -> String {
-        format!("postgres://palisade@127.0.0.1:{}/{database}", self.port)
+    /// The file with the password.
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("password")
     }
 
     /// Its port.

@@ -26,7 +26,7 @@ async fn a_server_keeps_the_contract() {
     let place = Postgres {
         host: PostgresHost::Folder(server.folder().to_owned()),
         port: server.port(),
-        user: "palisade".to_owned(),
+        user: "gate".to_owned(),
         password: Some(Secret::new(postgres::PASSWORD.to_owned())),
         database: "contract".to_owned(),
         tls: false,

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod keys;
+mod store;
 mod tokens;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use keys::{Desk, KeyFormat, Keys, One};
+pub(crate) use store::{Copy as StoreCopy, Store as StoreWhat};
 pub(crate) use tokens::{Tokens, What as TokensWhat};
 
 /// Stands in front of any MCP server and makes it safe to expose.
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// Issue, refresh and take back tokens of our own
     #[command(subcommand)]
     Tokens(Tokens),
+    /// Make the tables of a store, or copy it to another place
+    #[command(subcommand)]
+    Store(StoreWhat),
     /// Sign a request: print the headers to send with it
     #[command(
         after_help = "Example:\n  palisade sign POST https://mcp.example.com/mcp --key-file secret --body call.json |\n    \

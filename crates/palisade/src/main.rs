@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Config(command) => cmd::config::config(command),
         Command::Keys(command) => cmd::keys::keys(&command),
         Command::Connect(arguments) => cmd::connect::connect(*arguments),
+        Command::Store(command) => cmd::store::store(&command),
         Command::Tokens(command) => cmd::tokens::tokens(&command),
         Command::Sign(arguments) => cmd::sign::sign(&arguments),
         Command::Audit(command) => cmd::audit::audit(&command),

@@ -30,6 +30,7 @@ use crate::store::keys::{self, Row};
 use crate::store::{self, Store, later, now};
 use crate::time;
 pub(crate) use live::Live;
+pub use pepper::fits;
 pub use view::{Issued, Listed, State, Used, Verified, View};
 pub use wanted::{Permits, Wanted, Wrong};
 

@@ -42,6 +42,12 @@ pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Sec
     Ok(pepper)
 }
 
+/// Whether the keys of this store, if it has any, were made with this pepper.
+pub async fn fits(store: &Store, pepper: &Secret) -> Result<bool, crate::store::Error> {
+    let known = facts::get(&mut store.read().await?, MARK).await?;
+    Ok(known.is_none_or(|known| known == mark(pepper)))
+}
+
 /// Enough to tell two peppers apart, and of no use to find one.
 fn mark(pepper: &Secret) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, pepper.reveal().as_bytes());

@@ -14,8 +14,11 @@ pub(crate) async fn version(at: &mut Transaction, name: &str) -> Result<u64, Err
     Ok(version.and_then(|version| version.parse().ok()).unwrap_or_default())
 }
 
-/// Counts one more change, in the write that makes it.
+/// Counts one more change, in the write that makes it. A server that can tells who listens, when it is written.
 pub(crate) async fn count_up(writing: &mut Writing, name: &str) -> Result<(), Error> {
+    if let Transaction::Postgres(_) = writing {
+        sql("SELECT 1 FROM pg_notify('palisade', '')").run(writing).await?;
+    }
     let next = version(writing, name).await?.wrapping_add(1);
     set(writing, name, &next.to_string()).await
 }

@@ -16,6 +16,7 @@
 //! would drop the locks of all.
 
 pub(crate) mod changes;
+mod copy;
 pub(crate) mod facts;
 mod file;
 pub(crate) mod keys;
@@ -29,11 +30,16 @@ mod transaction;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::StorePlace;
 use crate::journal::Durability;
 use crate::time;
+pub use copy::copy;
 pub(crate) use transaction::{Transaction, Writing};
 
 /// An open store. Copies are the same store.
@@ -41,6 +47,8 @@ pub(crate) use transaction::{Transaction, Writing};
 pub struct Store {
     database: Database,
     file: Option<PathBuf>,
+    /// Told of what others changed, where that is heard.
+    news: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,10 +71,14 @@ pub enum Error {
     },
     /// It is a database of another program.
     Foreign,
+    /// There are rows already in this table of it.
+    NotEmpty(&'static str),
     /// It does not answer, or not in time.
     Down(String),
     /// The server does not do what it should: what is the matter, and what to look at.
     Server(String, &'static str),
+    /// The server does not let us do it.
+    Setting(String, &'static str),
 }
 
 impl fmt::Display for Error {
@@ -79,7 +91,10 @@ impl fmt::Display for Error {
                  or put a copy from before back"
             ),
             Self::Foreign => f.write_str("is a database of another program; name one of its own"),
-            Self::Server(problem, cure) => write!(f, "the PostgreSQL server {problem}; {cure}"),
+            Self::NotEmpty(table) => write!(f, "has rows already ({table}); name an empty store"),
+            Self::Server(problem, cure) | Self::Setting(problem, cure) => {
+                write!(f, "the PostgreSQL server {problem}; {cure}")
+            }
             Self::Down(error) => write!(f, "cannot be used ({error}); is the disk full, or its folder read-only?"),
         }
     }
@@ -99,9 +114,9 @@ impl Store {
         let (database, file) = match place {
             StorePlace::Memory => (Database::Sqlite(sqlite::Database::in_memory().await?), None),
             StorePlace::File(path) => (Database::Sqlite(sqlite::Database::in_file(path).await?), Some(path.clone())),
-            StorePlace::Postgres(place) => (Database::Postgres(postgres::Database::new(place)?), None),
+            StorePlace::Postgres(place) => (Database::Postgres(postgres::Database::open(place).await?), None),
         };
-        let store = Self { database, file };
+        let store = Self { database, file, news: Arc::default() };
         schema::bring_up(&store).await?;
         Ok(store)
     }
@@ -146,6 +161,19 @@ impl Store {
         match &self.database {
             Database::Sqlite(database) => database.read().await,
             Database::Postgres(database) => database.begin(postgres::Turn::Reads).await,
+        }
+    }
+
+    /// Wakes whoever follows what others change, where the store says so by itself. It may say so too often, and never
+    /// for a while: it is read anew now and then too.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Listens for news until it is told to stop.
+    pub(crate) async fn listen(self, stop: CancellationToken) {
+        if let Database::Postgres(database) = &self.database {
+            database.listen(Arc::clone(&self.news), stop).await;
         }
     }
 

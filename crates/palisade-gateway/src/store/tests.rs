@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::sql::sql;
 use super::{Database, Error, Store};
@@ -24,7 +27,7 @@ pub(super) fn postgres(name: &str) -> config::Postgres {
     config::Postgres {
         host: config::PostgresHost::Name("127.0.0.1".to_owned()),
         port: server.port(),
-        user: "palisade".to_owned(),
+        user: "gate".to_owned(),
         password: Some(Secret::new(server::PASSWORD.to_owned())),
         database: name.to_owned(),
         tls: false,
@@ -130,7 +133,7 @@ async fn a_schema_that_is_not_ours_is_refused() {
     assert!(refused.contains("written by a newer version (tables 999"), "{refused}");
 
     let place = StorePlace::Postgres(Box::new(postgres("foreign")));
-    let store = Store { database: bare(&place), file: None };
+    let store = Store { database: bare(&place).await, file: None, news: Arc::default() };
     let mut writing = store.write(Durability::Strict).await.unwrap();
     sql("CREATE SCHEMA palisade").run(&mut writing).await.unwrap();
     sql("CREATE TABLE palisade.theirs (a int)").run(&mut writing).await.unwrap();
@@ -138,9 +141,9 @@ async fn a_schema_that_is_not_ours_is_refused() {
     assert!(matches!(Store::open(&place).await, Err(Error::Foreign)));
 }
 
-fn bare(place: &StorePlace) -> Database {
+async fn bare(place: &StorePlace) -> Database {
     let StorePlace::Postgres(place) = place else { panic!("a server") };
-    Database::Postgres(super::postgres::Database::new(place).unwrap())
+    Database::Postgres(super::postgres::Database::open(place).await.unwrap())
 }
 
 /// I3, P-E2, R24: many who open and write at the same moment all succeed, and the tables are made once.
@@ -248,4 +251,30 @@ async fn until(store: &Store, want: &str) -> String {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// I3, R24: a change is heard of when it is written, not before; and again after the connection was lost.
+#[tokio::test]
+async fn a_change_is_heard_of() {
+    let store = Store::open(&StorePlace::Postgres(Box::new(postgres("news")))).await.unwrap();
+    let (mut news, stop) = (store.news(), CancellationToken::new());
+    let listening = tokio::spawn(store.clone().listen(stop.clone()));
+    let heard =
+        async |news: &mut watch::Receiver<()>| tokio::time::timeout(Duration::from_secs(10), news.changed()).await;
+    heard(&mut news).await.expect("it listens").unwrap();
+    for _ in 0..2 {
+        let mut writing = store.write(Durability::Strict).await.unwrap();
+        super::facts::count_up(&mut writing, "count").await.unwrap();
+        assert!(!news.has_changed().unwrap(), "nothing is written yet");
+        writing.commit().await.unwrap();
+        heard(&mut news).await.expect("it is told").unwrap();
+        let end = sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'");
+        let mut reading = store.read().await.unwrap();
+        assert_eq!(end.number(&mut reading).await.unwrap(), 1);
+        drop(reading);
+        heard(&mut news).await.expect("what was missed is read").unwrap();
+    }
+    stop.cancel();
+    listening.await.unwrap();
 }

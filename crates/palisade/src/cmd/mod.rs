@@ -12,4 +12,5 @@ mod serve;
 pub(crate) mod sign;
 mod signals;
 pub(crate) mod stdio;
+pub(crate) mod store;
 pub(crate) mod tokens;

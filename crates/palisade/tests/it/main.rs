@@ -30,6 +30,7 @@ mod many_servers;
 mod oauth;
 mod once;
 mod pages;
+mod postgres;
 mod production;
 mod real_clients;
 mod reload;

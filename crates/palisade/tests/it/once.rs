@@ -183,22 +183,26 @@ fn a_store_that_is_held_lets_nobody_in() {
     assert_eq!(Draft::call("k").signed(&gate).send(&gate).status, 200);
 }
 
-const NO_LIMITS: &str =
+pub(crate) const NO_LIMITS: &str =
     "[limits]\nper_address_per_minute = 1000000\naddress_ceiling_per_minute = 1000000\nper_caller_per_minute = 1000000";
 
 /// B4, D5, R24, P-B13: two gateways on one store: the same request at the same instant to both, and two requests with one
 /// idempotency key, a thousand times each: exactly one wins every time.
 #[test]
 fn two_gateways_on_one_store() {
-    const TIMES: usize = 1000;
+    let folder = tempfile::tempdir().unwrap();
+    one_wins(&format!("[store]\nurl = \"sqlite:{}\"", folder.path().join("store.db").display()), 1000);
+}
+
+/// Two gateways with this store: of two equal requests at the same instant one wins, so many times.
+pub(crate) fn one_wins(store: &str, times: usize) {
     const AT_ONCE: usize = 25;
     let upstream = Upstream::echo();
-    let folder = tempfile::tempdir().unwrap();
-    let store = format!("[store]\nurl = \"sqlite:{}\"\n{NO_LIMITS}", folder.path().join("store.db").display());
+    let store = format!("{store}\n{NO_LIMITS}");
     let gates = [signed_gate(&upstream.url(), "hmac", &store), signed_gate(&upstream.url(), "hmac", &store)];
     for same_bytes in [true, false] {
         let before = upstream.calls().len();
-        for round in 0..TIMES / AT_ONCE {
+        for round in 0..times / AT_ONCE {
             std::thread::scope(|scope| {
                 for number in 0..AT_ONCE {
                     let gates = &gates;
@@ -223,7 +227,7 @@ fn two_gateways_on_one_store() {
                 }
             });
         }
-        assert_eq!(upstream.calls().len() - before, TIMES);
+        assert_eq!(upstream.calls().len() - before, times);
     }
 }
 

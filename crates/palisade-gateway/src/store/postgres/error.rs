@@ -34,7 +34,11 @@ fn failed(error: &tokio_postgres::Error) -> Error {
         code if *code == SqlState::UNDEFINED_TABLE => "run `palisade store migrate`",
         _ => "ask its log for more",
     };
-    down(told, cure)
+    // What is wrong with who we are, or where we go, is not better in a moment.
+    match code.code().get(..2) {
+        Some("28" | "3D" | "42") => Error::Setting(told, cure),
+        _ => down(told, cure),
+    }
 }
 
 /// A store that cannot be used now.

@@ -6,14 +6,21 @@
 //!    comes second and sees what the first did, as on SQLite. What is written for each call does not ([`Turn::Beside`]);
 //!    there each statement must be right beside others'.
 //! 3. A server that repeats another is not used: what was revoked may still be good there.
-//! 4. No error, line of a log or dump shows a password or a value of a statement.
+//! 4. Changes are heard of at once ([`Database::listen`]), and read from the tables.
+//! 5. No error, line of a log or dump shows a password or a value of a statement.
 
 mod connect;
 mod error;
+mod listen;
 mod pool;
 mod transaction;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use crate::config;
@@ -23,6 +30,11 @@ pub(super) use transaction::Transaction;
 
 /// The schema that holds our tables.
 pub(super) const SCHEMA: &str = "palisade";
+
+/// How long a server is waited for at the start.
+const START: Duration = Duration::from_secs(10);
+/// Between two attempts then.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Who else may be at work in a transaction's time.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +56,21 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// The database of this configuration. Nothing is asked of it yet.
-    pub(super) fn new(place: &config::Postgres) -> Result<Self, Error> {
-        Ok(Self { pool: Pool::new(connect::Target::new(place)?) })
+    /// The database of this configuration. One that is just starting too is waited for.
+    pub(super) async fn open(place: &config::Postgres) -> Result<Self, Error> {
+        let pool = Pool::new(connect::Target::new(place)?);
+        let end = Instant::now() + START;
+        loop {
+            match pool.warm().await {
+                Err(Error::Server(..)) if Instant::now() < end => tokio::time::sleep(PAUSE).await,
+                warmed => return warmed.map(|()| Self { pool }),
+            }
+        }
+    }
+
+    /// Tells `news` of every change, until it is told to stop.
+    pub(super) async fn listen(&self, news: Arc<watch::Sender<()>>, stop: CancellationToken) {
+        listen::listen(Arc::clone(self.pool.target()), news, stop).await;
     }
 
     /// Begins a transaction.
@@ -58,7 +82,7 @@ impl Database {
     }
 
     /// How long one waits for a connection.
-    pub(super) fn patience(&self) -> std::time::Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.pool.target().place.acquire
     }
 

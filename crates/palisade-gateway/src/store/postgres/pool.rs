@@ -23,7 +23,7 @@ const BUSY: &str = "is it too slow, or store.connections too small?";
 
 /// All of them.
 pub(super) struct Pool {
-    target: Target,
+    target: Arc<Target>,
     /// Those that nobody uses, the latest used last.
     idle: Mutex<Vec<Kept>>,
     /// How many may be in use or be opened at one time.
@@ -49,7 +49,7 @@ impl Pool {
     pub(super) fn new(target: Target) -> Arc<Self> {
         let most = target.place.connections.saturating_add(target.place.overflow);
         let room = Arc::new(Semaphore::new(most));
-        Arc::new(Self { target, idle: Mutex::default(), room, closed: AtomicBool::new(false) })
+        Arc::new(Self { target: Arc::new(target), idle: Mutex::default(), room, closed: AtomicBool::new(false) })
     }
 
     /// A connection with a transaction begun on it.
@@ -112,8 +112,15 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    pub(super) const fn target(&self) -> &Target {
+    pub(super) const fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    /// Opens the first one, however long its opening may take.
+    pub(super) async fn warm(&self) -> Result<(), Error> {
+        let (link, now) = (self.target.link().await?, Instant::now());
+        self.keep(Kept { link, opened: now, used: now });
+        Ok(())
     }
 }
 
