@@ -324,7 +324,7 @@ async fn settle(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>, link:
     }
     let level = joined.state().level.clone();
     if let Some(level) = level {
-        super::home::tell_level(visit, server, &way, &level).await;
+        super::told::tell_level(visit, server, &way, &level).await;
     }
 }
 

@@ -18,6 +18,7 @@ mod slot;
 mod standing;
 mod table;
 mod tasks;
+mod told;
 mod visit;
 
 use std::net::IpAddr;
@@ -123,11 +124,11 @@ async fn said(passage: &mut Passage, caller: &Caller<'_>, visit: &Visit, message
     }
     match (message.form(), message.method_name().unwrap_or_default()) {
         (None, _) => {
-            let home = home::respond(passage, visit, &message).await;
+            let home = told::respond(passage, visit, &message).await;
             passage.fact("forward", home)
         }
         (Some(Form::Notification), method) => {
-            let told = home::notify(passage, visit, &message, method).await;
+            let told = told::notify(passage, visit, &message, method).await;
             passage.fact("forward", told)
         }
         (_, "initialize") => opening::initialize(passage, caller, visit, &message).await,
@@ -135,7 +136,7 @@ async fn said(passage: &mut Passage, caller: &Caller<'_>, visit: &Visit, message
         (_, "ping") => Ok(result(&message, "{}")),
         (_, "logging/setLevel") => {
             passage.intend(&visit.gate).await?;
-            home::set_level(visit, &message).await;
+            told::set_level(visit, &message).await;
             Ok(result(&message, "{}"))
         }
         (_, "subscriptions/listen") => listen::listen(passage, visit, &message).await,
