@@ -70,7 +70,11 @@ impl Pool {
             lease.begin(turn).await?;
             Ok(lease)
         });
-        leased.await.map_err(|_| down("does not answer in time", BUSY))?
+        leased.await.unwrap_or_else(|_| {
+            // What was opened before may be a way to nobody: to find that out of each would take as long again.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            Err(down("does not answer in time", BUSY))
+        })
     }
 
     /// Opens another one, beside: who asked may be gone before it is there.

@@ -3,6 +3,7 @@
 mod moved;
 mod outage;
 mod secrets;
+mod storm;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
