@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request;
+use http::{HeaderMap, request};
 use palisade_guard::authenticate::token::{Need, Tokens};
 use palisade_guard::authenticate::{self, Config, Pending, Presented, Principal, Verdict};
 use palisade_guard::certificate::Certificate;
 use palisade_guard::clock::Moment;
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::token::{Compact, Fault};
+use zeroize::Zeroizing;
 
 use crate::arrival;
+use crate::issuers::{self, Remote};
 use crate::snapshot::Snapshot;
+use crate::time;
 use crate::transport::http::Content;
 use crate::transport::tls::Secured;
 
@@ -61,6 +64,47 @@ async fn settled(gate: &Snapshot, presented: Presented<'_>, need: Need) -> Resul
             tokens.introspected(&issuer, token, &said, &presented)
         }
     }
+}
+
+/// The token of a caller whose issuer must be asked about it again while a stream lives; no other is kept.
+pub(crate) fn asked_about(caller: &Principal, headers: &HeaderMap) -> Option<Arc<Token>> {
+    caller.believed()?;
+    let token = authenticate::bearer(headers).ok()??;
+    Some(Arc::new(Zeroizing::new(token.into())))
+}
+
+/// A token, wiped when it is let go of.
+pub(crate) type Token = Zeroizing<Box<[u8]>>;
+
+/// The caller of a stream, whose token's issuer was believed for long enough: as it says now. One that is out of reach is
+/// asked again for as long as its word was believed; then the stream ends, as a call would be refused.
+pub(crate) async fn still(gate: &Snapshot, caller: &Principal, token: &[u8]) -> Result<Principal, Refusal> {
+    let withdrawn = |cause: &str| Refusal::new(Reason::Unauthenticated).because(cause);
+    let tokens = tokens(gate).ok_or_else(|| withdrawn("tokens are not taken any more"))?;
+    let issuer = match tokens.still(caller, token, time::now())? {
+        Verdict::Unsettled(Need::Introspection(issuer)) => issuer,
+        known => return known.principal().ok_or_else(|| withdrawn("its issuer cannot be asked any more")),
+    };
+    let remote = gate.issuers.get(&issuer.url).ok_or_else(|| withdrawn("its issuer cannot be asked any more"))?;
+    let patience = Duration::from_secs(issuer.introspects.unwrap_or_default());
+    let asked = tokio::time::timeout(patience, async {
+        loop {
+            match said(tokens, remote, caller, token).await {
+                Err(refusal) if refusal.reason() == Reason::NoCapacity => tokio::time::sleep(patience / 20).await,
+                said => return said,
+            }
+        }
+    });
+    asked.await.unwrap_or_else(|_over| Err(issuers::unsaid("its issuer was out of reach for a while")))
+}
+
+/// What the issuer says when it is this stream's turn; another with the same token may have asked meanwhile.
+async fn said(tokens: &Tokens, remote: &Remote, caller: &Principal, token: &[u8]) -> Result<Principal, Refusal> {
+    let turn = remote.turn().await.ok_or_else(|| issuers::unsaid("no turn"))?;
+    if let Verdict::Accept(known) = tokens.still(caller, token, time::now())? {
+        return Ok(known);
+    }
+    tokens.heard(caller, token, &turn.ask(token).await?, time::now())
 }
 
 /// What judges tokens, where any are taken.

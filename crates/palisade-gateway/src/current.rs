@@ -44,9 +44,15 @@ impl Current {
 }
 
 /// The configurations that follow one.
+#[derive(Clone)]
 pub(crate) struct Later(watch::Receiver<Arc<Snapshot>>);
 
 impl Later {
+    /// The newest there is.
+    pub(crate) fn now(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.borrow())
+    }
+
     /// The newest, once there is one; none ever when the gateway has ended.
     pub(crate) async fn next(&mut self) -> Arc<Snapshot> {
         if self.0.changed().await.is_err() {

@@ -1,9 +1,11 @@
 //! What ends a stream before its own end: the order to stop, or a configuration under which it would not be permitted.
 //!
 //! A stream may stay for hours. It lives as long as a call would be permitted that asks for it now: its caller has its
-//! key, its address passes every list, its server is the same. So each configuration that comes in force judges it anew.
+//! key, its address passes every list, its server is the same. So each configuration that comes in force judges it anew,
+//! and where an issuer was asked about its caller's token, it is asked again as often as for a call.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use palisade_guard::authenticate::{self, Principal};
 use palisade_guard::authorize;
 use palisade_guard::refusal::{Reason, Refusal};
 
-use crate::caller;
+use crate::caller::{self, Token};
 use crate::current::Later;
 use crate::lasting::Lasting;
 use crate::pipeline::Door;
@@ -24,6 +26,8 @@ use crate::upstream::Server;
 pub(crate) struct Grounds {
     /// To whom.
     pub(crate) caller: Principal,
+    /// The token, where its issuer must be asked about it again.
+    pub(crate) token: Option<Arc<Token>>,
     /// Where the caller is.
     pub(crate) address: IpAddr,
     /// On what connection.
@@ -39,16 +43,19 @@ impl Grounds {
         let caller = authenticate::again(&gate.authenticate, &self.caller, time::now())
             .ok_or_else(|| Refusal::new(Reason::Unauthenticated).because("the credential was withdrawn"))?;
         // What is in a stream was judged by the scopes of its caller when it was opened.
-        if caller.grant().scopes != self.caller.grant().scopes {
-            return Err(Refusal::new(Reason::ScopeMissing)
-                .says("your scopes changed: call again")
-                .because("other scopes"));
-        }
+        same_scopes(&self.caller, &caller)?;
         match &self.door {
             Door::One(server) => holds_for(&caller, self.address, server, gate),
             Door::All(servers) => servers.iter().try_for_each(|server| holds_for(&caller, self.address, server, gate)),
         }
     }
+}
+
+fn same_scopes(then: &Principal, now: &Principal) -> Result<(), Refusal> {
+    if then.grant().scopes == now.grant().scopes {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::ScopeMissing).says("your scopes changed: call again").because("other scopes"))
 }
 
 fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapshot) -> Result<(), Refusal> {
@@ -66,37 +73,65 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
 }
 
 /// Done when a caller's credential ends by itself; never for most.
-async fn expired(caller: &Principal) {
-    let Some(end) = caller.expires() else { return std::future::pending().await };
-    let left = end.saturating_add(1).saturating_mul(1000).saturating_sub(time::now().unix_ms);
+async fn expired(end: Option<u64>) {
+    let Some(end) = end else { return std::future::pending().await };
+    passed(end.saturating_add(1)).await;
+}
+
+/// Done at a second since 1970.
+async fn passed(second: u64) {
+    let left = second.saturating_mul(1000).saturating_sub(time::now().unix_ms);
     tokio::time::sleep(Duration::from_millis(left)).await;
 }
 
-/// Done when a stream must end; with an error where it owes an answer.
-pub(crate) async fn ending(
-    lasting: Arc<Lasting>,
-    mut later: Later,
-    grounds: Option<Grounds>,
-    standing: bool,
-) -> Refusal {
-    let withdrawn = async {
-        let Some(grounds) = grounds else { return std::future::pending().await };
-        let expired = expired(&grounds.caller);
-        tokio::pin!(expired);
-        loop {
-            let gate = tokio::select! {
-                gate = later.next() => gate,
-                () = &mut expired => {
-                    let over = Refusal::new(Reason::Unauthenticated).says("the credential has expired: call again");
-                    return over.because("the end of the credential");
-                }
-            };
-            let certified = caller::certificate(&gate, grounds.secured.as_deref(), time::now());
-            if let Err(refusal) = certified.and_then(|_| grounds.hold(&gate)) {
-                return refusal;
-            }
+/// What a stream's caller is now, when its token's issuer was asked once more.
+type Asked = Pin<Box<dyn Future<Output = Result<Principal, Refusal>> + Send>>;
+
+/// Who the caller still is when the issuer of its token was asked again; never done where nobody must be. Boxed: of most
+/// streams it is no part.
+fn heard(grounds: &Grounds, later: &Later) -> Asked {
+    let Some((until, token)) = grounds.caller.believed().zip(grounds.token.clone()) else {
+        return Box::pin(std::future::pending());
+    };
+    let (caller, later) = (grounds.caller.clone(), later.clone());
+    Box::pin(async move {
+        passed(until).await;
+        caller::still(&later.now(), &caller, &token).await
+    })
+}
+
+/// Waits for what may withdraw a stream, and judges it then.
+async fn judged(grounds: &mut Grounds, later: &mut Later, asked: &mut Asked) -> Result<(), Refusal> {
+    let gate = tokio::select! {
+        gate = later.next() => gate,
+        said = &mut *asked => {
+            let caller = said?;
+            same_scopes(&grounds.caller, &caller)?;
+            grounds.caller = caller;
+            *asked = heard(grounds, later);
+            later.now()
+        }
+        () = expired(grounds.caller.expires()) => {
+            let over = Refusal::new(Reason::Unauthenticated).says("the credential has expired: call again");
+            return Err(over.because("the end of the credential"));
         }
     };
+    caller::certificate(&gate, grounds.secured.as_deref(), time::now())?;
+    grounds.hold(&gate)
+}
+
+async fn withdrawn(grounds: Option<Grounds>, mut later: Later) -> Refusal {
+    let Some(mut grounds) = grounds else { return std::future::pending().await };
+    let mut asked = heard(&grounds, &later);
+    loop {
+        if let Err(refusal) = judged(&mut grounds, &mut later, &mut asked).await {
+            return refusal;
+        }
+    }
+}
+
+/// Done when a stream must end; with an error where it owes an answer.
+pub(crate) async fn ending(lasting: Arc<Lasting>, later: Later, grounds: Option<Grounds>, standing: bool) -> Refusal {
     let stopped = async {
         // A stream without an end of its own ends at once; one that owes an answer has until calls are cut.
         if standing {
@@ -107,7 +142,7 @@ pub(crate) async fn ending(
         Refusal::new(Reason::NoCapacity).says("the gateway is stopping: call again").because("the order to stop")
     };
     tokio::select! {
-        refusal = withdrawn => refusal,
+        refusal = withdrawn(grounds, later) => refusal,
         refusal = stopped => refusal,
     }
 }

@@ -161,7 +161,8 @@ impl Caller<'_> {
             (Door::All(_), Some(server)) => Door::One(server),
             (door, _) => door,
         };
-        Grounds { caller: self.principal, address: self.client.address(), secured, door }
+        let token = caller::asked_about(&self.principal, self.headers);
+        Grounds { caller: self.principal, token, address: self.client.address(), secured, door }
     }
 }
 

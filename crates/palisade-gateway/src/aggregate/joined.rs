@@ -82,7 +82,9 @@ impl Link {
     pub(super) fn holds(&self, gate: &Snapshot) -> bool {
         let End { server, client, principal, .. } = &self.end;
         let door = Door::One(Arc::clone(server));
-        Grounds { caller: principal.clone(), address: client.address(), secured: None, door }.hold(gate).is_ok()
+        Grounds { caller: principal.clone(), token: None, address: client.address(), secured: None, door }
+            .hold(gate)
+            .is_ok()
     }
 }
 

@@ -20,12 +20,13 @@ use palisade_guard::grant::Grant;
 use palisade_guard::refusal::Refusal;
 use palisade_guard::token::{KeySet, Keyring};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::{self as checked, KeySource};
 use crate::descriptors::Descriptors;
 use get::Getter;
 use keys::State;
+pub(crate) use said::unsaid;
 
 /// Issuers by their identifiers.
 pub(crate) type Remotes = BTreeMap<Box<str>, Arc<Remote>>;
@@ -36,8 +37,22 @@ pub(crate) struct Remote {
     ring: Arc<Keyring>,
     getter: Getter,
     state: Mutex<State>,
-    /// Questions that may be asked at one time.
+    /// Questions that may be asked at one time: of calls, and of streams.
     questions: Semaphore,
+    again: Semaphore,
+}
+
+/// A place among the streams that ask.
+pub(crate) struct Turn<'r> {
+    remote: &'r Remote,
+    _place: SemaphorePermit<'r>,
+}
+
+impl Turn<'_> {
+    /// What the issuer says of a token now.
+    pub(crate) async fn ask(&self, token: &[u8]) -> Result<bytes::Bytes, Refusal> {
+        said::question(self.remote, token).await
+    }
 }
 
 /// Questions about tokens that one issuer is asked at one time.
@@ -70,7 +85,8 @@ impl Remote {
         }
         let getter = Getter::new(&settings, descriptors)?;
         let (ring, state) = (Arc::new(ring), Mutex::default());
-        Ok(Self { settings, ring, getter, state, questions: Semaphore::new(QUESTIONS) })
+        let [questions, again] = [QUESTIONS, QUESTIONS].map(Semaphore::new);
+        Ok(Self { settings, ring, getter, state, questions, again })
     }
 
     /// How its tokens are judged.
@@ -87,7 +103,7 @@ impl Remote {
             grant: Grant { servers: settings.servers.clone(), limit: settings.limit, ..Grant::default() },
             leeway: settings.leeway,
             keyring: Arc::clone(&self.ring),
-            introspects: settings.introspection.is_some(),
+            introspects: settings.introspection.as_ref().map(|asked| asked.believed.as_secs()),
         }
     }
 
@@ -104,6 +120,11 @@ impl Remote {
     /// What it says of a token, as it says it.
     pub(crate) async fn ask(&self, token: &[u8]) -> Result<bytes::Bytes, Refusal> {
         said::ask(self, token).await
+    }
+
+    /// A stream's turn to ask. Streams wait for one another, and take no place from calls.
+    pub(crate) async fn turn(&self) -> Option<Turn<'_>> {
+        Some(Turn { remote: self, _place: self.again.acquire().await.ok()? })
     }
 
     /// For the status page: how many keys it has, how old they are, and whether it is out of reach.

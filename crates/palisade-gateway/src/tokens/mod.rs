@@ -77,7 +77,7 @@ impl Mint {
             grant: Grant::default(),
             leeway: LEEWAY,
             keyring: Arc::clone(&self.ring),
-            introspects: false,
+            introspects: None,
         }
     }
 

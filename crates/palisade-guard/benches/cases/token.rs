@@ -48,7 +48,7 @@ pub(crate) fn remembered() -> Input {
         grant: Grant::default(),
         leeway: 30,
         keyring: Arc::new(keyring),
-        introspects: false,
+        introspects: None,
     };
     let tokens = Tokens {
         issuers: vec![Arc::new(issuer)],

@@ -161,6 +161,15 @@ impl Principal {
         }
     }
 
+    /// Until when its token's issuer is believed, in seconds since 1970: then it must be asked again. `None` for every
+    /// credential that is judged here.
+    pub fn believed(&self) -> Option<u64> {
+        match &self.proof {
+            Proof::Token(found) => found.believed(),
+            _ => None,
+        }
+    }
+
     /// The family and the generation of the refresh token it came with.
     pub fn refresh(&self) -> Option<(&str, u64)> {
         match &self.proof {

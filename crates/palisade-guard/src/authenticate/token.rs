@@ -5,7 +5,8 @@
 //!    key is still in force, whether it was taken back, and whether it is for what is called.
 //! 3. A token whose key is not here is [`Need::Keys`], one whose issuer must be asked is [`Need::Introspection`]: whoever
 //!    touches the world fetches, and comes back.
-//! 4. A refresh token of ours is taken at one address, and lets its holder do nothing but refresh.
+//! 4. A stream outlives what its token's issuer said: it is asked again, by the same judgement ([`Tokens::still`]).
+//! 5. A refresh token of ours is taken at one address, and lets its holder do nothing but refresh.
 //!
 //! The token itself is not kept.
 
@@ -21,7 +22,7 @@ pub use issuer::{Audience, Issuer};
 pub use verified::Verified;
 
 use super::resource::Resource;
-use super::{CHALLENGE_INVALID, Presented, Principal, Verdict};
+use super::{CHALLENGE_INVALID, Presented, Principal, Proof, Verdict};
 use crate::clock::Moment;
 use crate::refusal::{Reason, Refusal};
 use crate::token::revoked::Revoked;
@@ -51,8 +52,6 @@ pub enum Need {
     Introspection(Arc<Issuer>),
 }
 
-/// Seconds for which an issuer's answer about a token is believed.
-const INTROSPECTED: u64 = 30;
 /// Where a refresh token is taken.
 pub const REFRESH: &str = "/api/tokens/refresh";
 
@@ -71,7 +70,7 @@ impl Tokens {
         let keys = issuer.keyring.now();
         let key = match keys.find(&compact) {
             Ok(key) => key,
-            Err(_) if issuer.introspects && keys.is_empty() => {
+            Err(_) if issuer.introspects.is_some() && keys.is_empty() => {
                 return Ok(Verdict::Unsettled(Need::Introspection(Arc::clone(issuer))));
             }
             Err(Fault::UnknownKey) => return Ok(Verdict::Unsettled(Need::Keys(Arc::clone(issuer)))),
@@ -100,7 +99,7 @@ impl Tokens {
 
     /// Whose token it is by what its issuer said of it, or whom to ask; `None` where nobody can be.
     pub(super) fn opaque(&self, token: &[u8], presented: &Presented<'_>) -> Option<Result<Verdict, Refusal>> {
-        let issuer = self.issuers.iter().find(|issuer| issuer.introspects)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.introspects.is_some())?;
         let known = self.cache.get(&Cache::<Verified>::name(token));
         Some(match known.filter(|known| known.is_fresh(presented.now.unix_ms / 1000)) {
             Some(known) => self.accept(&known, presented).map(Verdict::Accept),
@@ -116,13 +115,47 @@ impl Tokens {
         answer: &[u8],
         presented: &Presented<'_>,
     ) -> Result<Principal, Refusal> {
-        let now = presented.now.unix_ms / 1000;
-        let claims = Claims::introspected(answer, &issuer.url, issuer.leeway, now).map_err(refused)?;
-        let claims = claims.ok_or_else(|| refused("its issuer says that the token is not active"))?;
-        let found = Arc::new(Verified::new(issuer, &claims, false)?.until(now.saturating_add(INTROSPECTED)));
+        let found = said(issuer, answer, presented.now)?;
         let caller = self.accept(&found, presented)?;
         self.cache.put(Cache::<Verified>::name(token), found);
         Ok(caller)
+    }
+
+    /// The caller of a stream at a later moment, or whom to ask about its token again.
+    pub fn still(&self, caller: &Principal, token: &[u8], now: Moment) -> Result<Verdict, Refusal> {
+        let (then, issuer) = self.asked(caller)?;
+        let known = self.cache.get(&Cache::<Verified>::name(token));
+        match known.filter(|known| known.is_fresh(now.unix_ms / 1000)) {
+            Some(known) => self.same(then, &known).map(Verdict::Accept),
+            None => Ok(Verdict::Unsettled(Need::Introspection(Arc::clone(issuer)))),
+        }
+    }
+
+    /// The caller of a stream, by the word of its token's issuer at a later moment.
+    pub fn heard(&self, caller: &Principal, token: &[u8], answer: &[u8], now: Moment) -> Result<Principal, Refusal> {
+        let (then, issuer) = self.asked(caller)?;
+        let found = said(issuer, answer, now)?;
+        let caller = self.same(then, &found)?;
+        self.cache.put(Cache::<Verified>::name(token), found);
+        Ok(caller)
+    }
+
+    /// What was found of a caller's token, and who can be asked about it.
+    fn asked<'a>(&'a self, caller: &'a Principal) -> Result<(&'a Verified, &'a Arc<Issuer>), Refusal> {
+        let Proof::Token(then) = &caller.proof else { return Err(refused(Fault::Issuer)) };
+        let asked = self.issuers.iter().find(|issuer| issuer.introspects.is_some() && issuer.is_as(then.issuer()));
+        asked.map(|issuer| (&**then, issuer)).ok_or_else(|| refused(Fault::Issuer))
+    }
+
+    /// The caller of a token that is still whose it was, and for whom it was.
+    fn same(&self, then: &Verified, found: &Arc<Verified>) -> Result<Principal, Refusal> {
+        if !found.is_of_the_same(then) {
+            return Err(refused("its issuer says something else of the token now"));
+        }
+        if self.revoked.means(found.names()) {
+            return Err(refused(Fault::Revoked));
+        }
+        Ok(found.principal())
     }
 
     /// What holds for a token at one call.
@@ -170,6 +203,15 @@ impl Tokens {
     pub fn others(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         self.issuers.iter().filter(|issuer| !matches!(issuer.audience, Audience::Own { .. }))
     }
+}
+
+/// What an issuer's word means.
+fn said(issuer: &Arc<Issuer>, answer: &[u8], now: Moment) -> Result<Arc<Verified>, Refusal> {
+    let now = now.unix_ms / 1000;
+    let claims = Claims::introspected(answer, &issuer.url, issuer.leeway, now).map_err(refused)?;
+    let claims = claims.ok_or_else(|| refused("its issuer says that the token is not active"))?;
+    let until = now.saturating_add(issuer.introspects.unwrap_or_default());
+    Ok(Arc::new(Verified::new(issuer, &claims, false)?.until(until)))
 }
 
 /// The caller hears that the token is not good; why is for the log.

@@ -219,8 +219,9 @@ fn leeway(at: &str, raw: &raw::Issuer, check: &mut Check<'_>) -> u64 {
 }
 
 fn introspection(at: &str, raw: &raw::Issuer, check: &mut Check<'_>) -> Option<Introspection> {
-    let given = [raw.introspection.is_some(), raw.client_id.is_some(), raw.client_secret.is_some()];
-    if given == [false; 3] {
+    let aged = raw.introspection_max_age.is_some();
+    let given = [raw.introspection.is_some(), raw.client_id.is_some(), raw.client_secret.is_some(), aged];
+    if given == [false; 4] {
         return None;
     }
     let (Some(url), Some(client_id), Some(secret)) = (&raw.introspection, &raw.client_id, &raw.client_secret) else {
@@ -230,5 +231,9 @@ fn introspection(at: &str, raw: &raw::Issuer, check: &mut Check<'_>) -> Option<I
     };
     let url = address(&format!("{at}.introspection"), url.as_str(), check)?;
     let client_secret = server::resolve_own(&format!("{at}.client_secret"), secret, check)?;
-    Some(Introspection { url, client_id: client_id.clone(), client_secret })
+    let age = format!("{at}.introspection_max_age");
+    let believed = check.duration(&age, raw.introspection_max_age.as_deref().unwrap_or("30s"), 300_000);
+    // Times of tokens are whole seconds: less than one would be none.
+    let believed = believed.max(Duration::from_secs(1));
+    Some(Introspection { believed, url, client_id: client_id.clone(), client_secret })
 }

@@ -88,6 +88,8 @@ pub struct Introspection {
     pub client_id: String,
     /// By which it knows that it is us.
     pub client_secret: Secret,
+    /// For how long its answer is believed.
+    pub believed: Duration,
 }
 
 impl Issuer {

@@ -96,7 +96,7 @@ pub(in crate::config) struct Issuer {
     /// By how much its clock may differ: at most `60s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) leeway: Option<String>,
-    /// Where it can be asked about tokens that say nothing themselves (RFC 7662). An answer is believed for 30 seconds.
+    /// Where it can be asked about tokens that say nothing themselves (RFC 7662).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) introspection: Option<Url>,
     /// As whom it is asked.
@@ -105,6 +105,10 @@ pub(in crate::config) struct Issuer {
     /// The secret that goes with it: `secret:env:NAME` or `secret:file:PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) client_secret: Option<Secret>,
+    /// For how long its answer is believed, from `1s` to `5m`; `30s` without this. A token that it takes back works so long
+    /// at most; a stream is asked about again as often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) introspection_max_age: Option<String>,
     /// Certificates to believe instead of the system's (PEM).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) ca_file: Option<String>,

@@ -29,8 +29,8 @@ pub struct Issuer {
     pub leeway: u64,
     /// Its keys.
     pub keyring: Arc<Keyring>,
-    /// Whether it can be asked about tokens.
-    pub introspects: bool,
+    /// Seconds for which its word about a token is believed; `None` where it cannot be asked.
+    pub introspects: Option<u64>,
 }
 
 /// Whom tokens must be for.

@@ -38,7 +38,7 @@ fn issuer(url: &str, prefix: &str, audience: Audience, kid: &str) -> Issuer {
         grant: Grant::default(),
         leeway: 30,
         keyring: Arc::new(keyring),
-        introspects: false,
+        introspects: None,
     }
 }
 
@@ -229,7 +229,7 @@ fn what_is_not_known_is_asked_for() {
     let unknown = key("other").sign(Type::Access, &claims(LOGIN, MCP));
     assert!(matches!(judged(&both(), &Method::POST, "/mcp", &unknown, NOW), Ok(Verdict::Unsettled(Need::Keys(_)))));
     let mut asked = issuer(LOGIN, "oauth:corp:", Audience::Resource, "login");
-    asked.introspects = true;
+    asked.introspects = Some(30);
     let config = config(vec![asked]);
     let Ok(Verdict::Unsettled(Need::Introspection(issuer))) = judged(&config, &Method::POST, "/mcp", "opaque-1", NOW)
     else {

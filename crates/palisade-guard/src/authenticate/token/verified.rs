@@ -87,6 +87,16 @@ impl Verified {
         Self { fresh: self.fresh.min(second), ..self }
     }
 
+    /// Until when the word of its issuer is believed, in seconds since 1970; `None` where nobody was asked.
+    pub(in super::super) fn believed(&self) -> Option<u64> {
+        self.keys.is_none().then_some(self.fresh)
+    }
+
+    /// Whether it says the same of whom it is for and whose it is.
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.audiences == other.audiences
+    }
+
     pub(super) fn issuer(&self) -> &Issuer {
         &self.issuer
     }

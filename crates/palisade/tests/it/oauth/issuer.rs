@@ -1,5 +1,6 @@
 //! An issuer of tokens that the tests hold in their hands: its keys, what it publishes, and how often it is asked.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,10 @@ use crate::upstream::{Upstream, json as answer};
 /// One issuer: an HTTP server with a set of keys, and what it says of opaque tokens.
 pub(super) struct Issuer {
     server: Upstream,
+    /// Opaque tokens that it took back.
+    revoked: Arc<Mutex<Vec<String>>>,
+    /// Whether it answers questions about tokens with an error.
+    ill: Arc<AtomicBool>,
     keys: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -18,28 +23,45 @@ impl Issuer {
     /// An issuer that publishes one key, `k1`.
     pub(super) fn start() -> Self {
         let keys = Arc::new(Mutex::new(vec![key("k1").published().unwrap()]));
-        let published = Arc::clone(&keys);
+        let (revoked, ill) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
+        let (published, taken_back, is_ill) = (Arc::clone(&keys), Arc::clone(&revoked), Arc::clone(&ill));
         let server = Upstream::scripted(Box::new(move |request| {
             if request.body.is_empty() {
                 return answer("200 OK", "", &json!({"keys": *published.lock().unwrap()}).to_string());
+            }
+            if is_ill.load(Relaxed) {
+                return answer("500 Internal Server Error", "", "{}");
             }
             // The token says itself what is to be said of it.
             let body = String::from_utf8_lossy(&request.body).into_owned();
             let token = body.trim_start_matches("token=").split('&').next().unwrap().to_owned();
             let good = request.header("authorization") == Some("Basic Z2F0ZTpnYXRlLXNlY3JldA==");
-            let resource = token.strip_prefix("good-").map(|port| format!("http://127.0.0.1:{port}/mcp"));
-            let said = match resource.filter(|_| good) {
-                Some(aud) => json!({"active": true, "sub": "ada", "aud": aud, "scope": "mcp:tools"}),
+            let good = good && !taken_back.lock().unwrap().contains(&token);
+            let port = token.strip_prefix("good-").and_then(|rest| rest.split('-').next());
+            let said = match port.filter(|_| good).map(|port| format!("http://127.0.0.1:{port}/mcp")) {
+                Some(aud) => {
+                    json!({"active": true, "sub": "ada", "aud": [aud, format!("{aud}/stub")], "scope": "mcp:tools"})
+                }
                 None => json!({"active": false}),
             };
             answer("200 OK", "", &said.to_string())
         }));
-        Self { server, keys }
+        Self { server, revoked, ill, keys }
     }
 
     /// Its identifier.
     pub(super) fn url(&self) -> String {
         self.server.url().trim_end_matches("/mcp").to_owned()
+    }
+
+    /// Takes an opaque token back.
+    pub(super) fn revoke(&self, token: &str) {
+        self.revoked.lock().unwrap().push(token.to_owned());
+    }
+
+    /// From now on it answers no question about tokens, or answers again.
+    pub(super) fn is_ill(&self, ill: bool) {
+        self.ill.store(ill, Relaxed);
     }
 
     /// Publishes these keys instead.

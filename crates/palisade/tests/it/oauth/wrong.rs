@@ -1,5 +1,7 @@
 //! Every way in which a token can be wrong: 401 or 403, the same words for all, and nothing reaches the server behind.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palisade_guard::token::{Signer, Type};
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::issuer::{Issuer, key, now, token};
 use crate::edge::config;
-use crate::gate::{Gate, KEY};
+use crate::gate::{Gate, KEY, until};
+use crate::reload::{is_open, rest, streaming};
 use crate::upstream::Upstream;
 
 const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{}}}"#;
@@ -159,4 +162,49 @@ fn opaque_tokens_are_asked_about() {
     assert_eq!(call(&gate, "/mcp", &format!("good-{}", gate.address.port() - 1)).0, 401, "for another gateway");
     assert_eq!(call(&gate, "/mcp", KEY).0, 200, "a key is a key");
     assert_eq!(issuer.asked().1, 3);
+}
+
+/// B6, P-B11: while a stream lives, the issuer of its opaque token is asked again; when it takes the token back the stream
+/// ends, by itself, and streams of other tokens go on. An issuer that is ill for a moment ends nothing; for long, all.
+#[test]
+fn a_stream_ends_with_its_opaque_token() {
+    let (rogue, issuer) = (streaming(), Issuer::start());
+    let url = issuer.url();
+    let more = format!(
+        "introspection = \"{url}/introspect\"\nclient_id = \"gate\"\nclient_secret = \"gate-secret\"\n\
+         introspection_max_age = \"2s\""
+    );
+    let issuers = format!("[[auth.issuers]]\nname = \"corp\"\nurl = \"{url}\"\njwks = \"{url}/keys\"\n{more}\n");
+    let gate = Gate::configured(&config(&rogue.url(), &issuers));
+    let [one, other] = ["one", "other"].map(|name| format!("good-{}-{name}", gate.address.port()));
+    let open = |token: &str| gate.open("POST", "stub", token, &[], CALL);
+    let (mut first, mut second, mut others) = (open(&one), open(&one), open(&other));
+    let asked = issuer.asked().1;
+    until("both to be asked about again", || (issuer.asked().1 >= asked + 4).then_some(()));
+    assert!(is_open(&mut first) && is_open(&mut second) && is_open(&mut others));
+
+    issuer.is_ill(true);
+    let asked = issuer.asked().1;
+    until("the issuer to be asked in vain", || (issuer.asked().1 > asked).then_some(()));
+    issuer.is_ill(false);
+    issuer.revoke(&one);
+    let revoked = Instant::now();
+    for stream in [&mut first, &mut second] {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let (said, ended) = rest(stream);
+        assert!(said.contains("MCP-002"), "{said}");
+        assert!(ended.saturating_duration_since(revoked) < Duration::from_secs(4), "within the age, and a moment");
+    }
+    assert!(is_open(&mut others), "nobody took this one back");
+    assert_eq!((call(&gate, "/mcp", &one).0, gate.ping("stub", KEY).status), (401, 200));
+
+    issuer.is_ill(true);
+    let silent = Instant::now();
+    others.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let (said, ended) = rest(&mut others);
+    assert!(
+        said.contains("cannot be asked") && ended.saturating_duration_since(silent) < Duration::from_secs(6),
+        "{said}"
+    );
+    assert_eq!(call(&gate, "/mcp", &other).0, 503, "as a call");
 }
