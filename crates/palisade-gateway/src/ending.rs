@@ -40,8 +40,7 @@ impl Grounds {
     /// Whether `gate` would grant it too.
     pub(crate) fn hold(&self, gate: &Snapshot) -> Result<(), Refusal> {
         gate.identify.lists.judge(self.address)?;
-        let caller = authenticate::again(&gate.authenticate, &self.caller, time::now())
-            .ok_or_else(|| Refusal::new(Reason::Unauthenticated).because("the credential was withdrawn"))?;
+        let caller = authenticate::again(&gate.authenticate, &self.caller, time::now())?;
         // What is in a stream was judged by the scopes of its caller when it was opened.
         same_scopes(&self.caller, &caller)?;
         match &self.door {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aggregate;
 use crate::counters::Counters;
 use crate::descriptors::Descriptors;
+use crate::follower::Follower;
 use crate::journal::Journal;
 use crate::keys::Live;
 use crate::random;
@@ -49,6 +50,8 @@ pub(crate) struct Lasting {
     pub(crate) store: Store,
     /// Managed keys.
     pub(crate) keys: Arc<Live>,
+    /// What others change in the store.
+    pub(crate) follower: Arc<Follower>,
     /// What may be used once.
     pub(crate) nonces: Arc<dyn Nonces>,
     /// What may be done once.
@@ -91,13 +94,16 @@ impl Lasting {
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         let (nonces, claims) = once(&store);
+        let (keys, tokens) = (Arc::new(keys), tokens.map(Arc::new));
+        let follower = Arc::new(Follower::new(store.clone(), Arc::clone(&keys), tokens.clone()));
         Ok(Self {
             journal,
             nonces,
             claims,
             store,
-            keys: Arc::new(keys),
-            tokens: tokens.map(Arc::new),
+            keys,
+            tokens,
+            follower,
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
             limits: Limits::new(limits, random::bytes()),
             penalties: Penalties::new(random::bytes()),

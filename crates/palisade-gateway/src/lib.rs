@@ -12,6 +12,7 @@ mod counters;
 mod current;
 mod descriptors;
 mod ending;
+mod follower;
 mod idempotency;
 mod issuers;
 pub mod journal;

@@ -186,10 +186,7 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
     connections.spawn(sweep(current.clone(), stop.clone()));
     connections.spawn(lasting.store.clone().listen(stop.clone()));
     connections.spawn(hear(Arc::clone(&lasting), stop.clone()));
-    connections.spawn(Arc::clone(&lasting.keys).run(current.clone(), stop.clone()));
-    if let Some(tokens) = &lasting.tokens {
-        connections.spawn(Arc::clone(tokens).run(current.clone(), stop.clone()));
-    }
+    connections.spawn(Arc::clone(&lasting.follower).run(current.clone(), stop.clone()));
     let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
         let reloader = Reloader { source, started: start.origin, current: current.clone(), around, questions };
@@ -289,7 +286,7 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 async fn hear(lasting: Arc<Lasting>, stop: CancellationToken) {
     let mut news = lasting.store.news();
     while stop.run_until_cancelled(news.changed()).await.is_some_and(|told| told.is_ok()) {
-        lasting.keys.stir();
+        lasting.follower.stir();
     }
 }
 

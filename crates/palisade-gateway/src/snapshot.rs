@@ -32,6 +32,8 @@ pub(crate) struct Snapshot {
     pub(crate) identify: identify::Config,
     pub(crate) limits: Limits,
     pub(crate) penalty: Duration,
+    /// How long the store is believed without an answer.
+    staleness: Duration,
     pub(crate) authenticate: authenticate::Config,
     pub(crate) message: message::Config,
     pub(crate) timeouts: Timeouts,
@@ -93,6 +95,7 @@ impl Snapshot {
         Ok(Self {
             limits: lasting.limits.with_config(config.limits),
             penalty: config.penalty,
+            staleness: config.store.max_staleness,
             authenticate: match config.auth.mode {
                 AuthMode::None => authenticate::Config::None,
                 AuthMode::Keys | AuthMode::Signatures => {
@@ -101,8 +104,9 @@ impl Snapshot {
                     let clients = Clients::new(signers, demanded, config.auth.compat_signatures);
                     let keys = Keys::new(config.auth.keys.into_iter().map(key));
                     let managed = Some(Arc::clone(lasting.keys.managed()));
+                    let heard = Some((Arc::clone(lasting.follower.heard()), millis(config.store.max_staleness)));
                     let certificates = config.auth.certificates;
-                    authenticate::Config::Credentials(Methods { keys, managed, tokens, clients, certificates })
+                    authenticate::Config::Credentials(Methods { keys, managed, heard, tokens, clients, certificates })
                 }
             },
             message: message_config(&config.message),
@@ -128,6 +132,11 @@ impl Snapshot {
             issuers: remotes,
             lasting: Arc::clone(lasting),
         })
+    }
+
+    /// For how many milliseconds the store is believed without an answer.
+    pub(crate) fn staleness(&self) -> u64 {
+        millis(self.staleness)
     }
 
     /// The one server, if there is just one.
@@ -171,6 +180,10 @@ impl Snapshot {
         });
         Value::Object(counts.collect())
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// What judges tokens, where any are taken.

@@ -170,6 +170,7 @@ async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Re
     if matches!(deed, Deed::Create | Deed::Rotate(_) | Deed::Revoke(_)) {
         // Before it is acknowledged, it counts.
         live.changed().await.map_err(refused)?;
+        gate.lasting.follower.stir();
     }
     Ok(Reply::json(&answer))
 }

@@ -146,6 +146,7 @@ fn status(gate: &Snapshot) -> Value {
         "connections": {"open": connections, "strangers": strangers, "cut": cut},
         "security_events": events,
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
+        "store": gate.lasting.follower.status(gate.staleness()),
         "journal": gate.lasting.journal_status(),
         "servers": gate.server_states(),
         "configuration": gate.lasting.loads.status(),

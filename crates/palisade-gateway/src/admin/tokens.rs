@@ -130,7 +130,7 @@ async fn run(gate: &Snapshot, live: &Live, deed: Deed, body: &[u8], caller: &Pri
             let (family, generation) = caller.refresh().unwrap_or_default();
             let refreshed = live.mint.refresh(family, generation).await;
             if matches!(refreshed, Err(Error::Reused)) {
-                gate.lasting.keys.stir();
+                gate.lasting.follower.stir();
             }
             json!(refreshed.map_err(refused)?)
         }
@@ -148,7 +148,7 @@ async fn run(gate: &Snapshot, live: &Live, deed: Deed, body: &[u8], caller: &Pri
     };
     // What was taken back ends what is open, and the journal has who did it.
     if deed != Deed::Refresh {
-        gate.lasting.keys.stir();
+        gate.lasting.follower.stir();
     }
     Ok(Reply::json(&answer))
 }

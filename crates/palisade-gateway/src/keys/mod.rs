@@ -122,6 +122,14 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
+    /// What the store said; every other error cannot come of reading and counting.
+    pub(crate) fn into_store(self) -> store::Error {
+        match self {
+            Self::Store(error) => error,
+            other => store::Error::Down(other.to_string()),
+        }
+    }
+
     /// The setting to look at when the book cannot be opened.
     pub const fn setting(&self) -> &'static str {
         if matches!(self, Self::Store(_)) { "store.url" } else { "store.pepper" }

@@ -1,5 +1,9 @@
-//! Changes that no journal has yet. Each is written together with what it changed, so there is no change without one;
-//! a gateway writes it into its journal and then takes it out. Where two do so at the same moment, both journals have it.
+//! Changes that no journal has yet. Each is written together with what it changed, so there is no change without one; a
+//! gateway writes it into its journal and then takes it out.
+//!
+//! Of several gateways on one store one does so: nobody else writes to the store meanwhile. Which one is no matter, since
+//! the call that asked for a change is in the journal of the gateway that it came to, and the command has none. A gateway
+//! that dies between journal and store leaves the change to the next, which writes it down once more, with the same number.
 
 use super::sql::sql;
 use super::{Error, Store, Writing};
@@ -33,28 +37,42 @@ pub(crate) async fn add(writing: &mut Writing, change: &Change) -> Result<(), Er
     Ok(())
 }
 
-/// The oldest of them, and the number of the last.
-pub(crate) async fn oldest(store: &Store) -> Result<(Vec<Change>, i64), Error> {
+/// Some changes, and the right to write them into a journal.
+pub(crate) struct Taken {
+    /// With their numbers.
+    pub(crate) changes: Vec<(u64, Change)>,
+    last: i64,
+    writing: Writing,
+}
+
+/// The oldest of them, if there are any. Nobody else writes until they are taken out, or dropped, which leaves them.
+pub(crate) async fn take(store: &Store) -> Result<Option<Taken>, Error> {
+    if sql("SELECT count(*) FROM changes").number(&mut store.read().await?).await? == 0 {
+        return Ok(None);
+    }
+    let mut writing = store.write(Durability::Write).await?;
     let asked = sql("SELECT * FROM changes ORDER BY number LIMIT $1").bind(AT_ONCE);
     let mut last = 0;
     let mut changes = Vec::new();
-    for row in asked.rows(&mut store.read().await?).await? {
+    for row in asked.rows(&mut writing).await? {
         last = row.get("number")?;
-        changes.push(Change {
+        let change = Change {
             at: row.get("at")?,
             who: row.get("who")?,
             what: row.get("what")?,
             target: row.get("target")?,
             before: row.get("before")?,
             after: row.get("after")?,
-        });
+        };
+        changes.push((u64::try_from(last).unwrap_or_default(), change));
     }
-    Ok((changes, last))
+    Ok((!changes.is_empty()).then_some(Taken { changes, last, writing }))
 }
 
-/// Takes out what a journal has: everything up to this number.
-pub(crate) async fn take_out(store: &Store, last: i64) -> Result<(), Error> {
-    let mut writing = store.write(Durability::Write).await?;
-    sql("DELETE FROM changes WHERE number <= $1").bind(last).run(&mut writing).await?;
-    writing.commit().await
+impl Taken {
+    /// A journal has them.
+    pub(crate) async fn out(mut self) -> Result<(), Error> {
+        sql("DELETE FROM changes WHERE number <= $1").bind(self.last).run(&mut self.writing).await?;
+        self.writing.commit().await
+    }
 }

@@ -46,17 +46,12 @@ impl Row {
     }
 }
 
-const VERSION: &str = "keys.version";
-
-/// How often the keys were changed.
-pub(crate) async fn version(at: &mut Transaction) -> Result<u64, Error> {
-    facts::version(at, VERSION).await
-}
+const VERSION: &str = facts::KEYS;
 
 /// The version, and every key that was not revoked, as of one moment.
 pub(crate) async fn live(store: &Store) -> Result<(u64, Vec<Row>), Error> {
     let mut reading = store.read().await?;
-    let version = version(&mut reading).await?;
+    let version = facts::version(&mut reading, VERSION).await?;
     let rows = sql("SELECT * FROM keys WHERE revoked IS NULL").rows(&mut reading).await?;
     Ok((version, rows.iter().map(Row::read).collect::<Result<_, _>>()?))
 }

@@ -131,6 +131,15 @@ impl Store {
         self.file.is_some() || matches!(self.database, Database::Postgres(_))
     }
 
+    /// What it is, in a word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match (&self.database, &self.file) {
+            (Database::Postgres(_), _) => "postgres",
+            (Database::Sqlite(_), Some(_)) => "sqlite",
+            (Database::Sqlite(_), None) => "memory",
+        }
+    }
+
     /// Begins to write. Nobody else changes anything until it is committed or dropped; what is dropped was never written.
     pub(crate) async fn write(&self, durability: Durability) -> Result<Writing, Error> {
         match &self.database {

@@ -4,7 +4,7 @@
 //! not: who refreshes asks the store itself.
 
 use super::sql::sql;
-use super::{Error, Store, Transaction, Writing, facts};
+use super::{Error, Store, Writing, facts};
 
 /// A key that signs, or did. Times are milliseconds since 1970.
 pub(crate) struct KeyRow {
@@ -33,17 +33,12 @@ pub(crate) struct Taken {
     pub(crate) forget: i64,
 }
 
-const VERSION: &str = "tokens.version";
-
-/// How often keys and revocations were changed.
-pub(crate) async fn version(at: &mut Transaction) -> Result<u64, Error> {
-    facts::version(at, VERSION).await
-}
+const VERSION: &str = facts::TOKENS;
 
 /// The version, the keys, the newest first, and what was taken back, as of one moment.
 pub(crate) async fn live(store: &Store, now: i64) -> Result<(u64, Vec<KeyRow>, Vec<Taken>), Error> {
     let mut reading = store.read().await?;
-    let version = version(&mut reading).await?;
+    let version = facts::version(&mut reading, VERSION).await?;
     let asked = sql("SELECT * FROM token_keys WHERE retires IS NULL OR retires > $1 ORDER BY made DESC, kid");
     let mut keys = Vec::new();
     for row in asked.bind(now).rows(&mut reading).await? {

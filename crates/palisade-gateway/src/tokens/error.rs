@@ -33,6 +33,16 @@ impl From<store::Error> for Error {
     }
 }
 
+impl Error {
+    /// What the store said; every other error cannot come of reading.
+    pub(crate) fn into_store(self) -> store::Error {
+        match self {
+            Self::Store(error) => error,
+            other => store::Error::Down(other.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,20 +1,9 @@
-//! The mint while a gateway runs: as the store has it, within a quarter of a second.
-//!
-//! A change made here counts with the next call: an operation loads what it wrote. One made by another process is seen by
-//! asking the store for its version. While the store does not answer, all stays as it is.
+//! The mint while a gateway runs. A change made here counts with the next call: an operation loads what it wrote. What
+//! others change is loaded by the [`follower`](crate::follower).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
 
 use super::{Error, Mint};
-use crate::current::Current;
-use crate::store::tokens;
-
-/// Between two questions whether anything has changed.
-const ASK: Duration = Duration::from_millis(250);
 
 /// The mint of a gateway that runs.
 pub(crate) struct Live {
@@ -30,30 +19,12 @@ impl Live {
         Ok(Self { mint, version })
     }
 
-    /// Follows the store until the gateway stops.
-    pub(crate) async fn run(self: Arc<Self>, current: Current, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(ASK) => {}
-            }
-            let changed = self.follow().await.unwrap_or_else(|error| {
-                tracing::debug!(%error, "the store does not answer: tokens stay as they are");
-                false
-            });
-            if changed {
-                current.nudge();
-            }
-        }
-    }
-
-    /// Loads what is old; whether it was.
-    async fn follow(&self) -> Result<bool, Error> {
-        let version = tokens::version(&mut self.mint.store.read().await?).await?;
-        if self.version.swap(version, Relaxed) == version {
+    /// Loads what the store has if this is another version; whether it was.
+    pub(crate) async fn follow(&self, version: u64) -> Result<bool, Error> {
+        if self.version.load(Relaxed) == version {
             return Ok(false);
         }
-        self.mint.load().await?;
+        self.version.store(self.mint.load().await?, Relaxed);
         Ok(true)
     }
 }

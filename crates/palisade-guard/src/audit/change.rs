@@ -9,6 +9,8 @@ use crate::clock::Moment;
 pub struct Change<'a> {
     /// When, which may be before it could be written.
     pub at: Moment,
+    /// Its number in the store: a line that stands twice, since a gateway died between journal and store, is known by it.
+    pub number: u64,
     /// By whom.
     pub who: &'a str,
     /// What was done, like `key.create`.
@@ -26,6 +28,7 @@ impl Change<'_> {
     pub fn write(&self, now: Moment, out: &mut Vec<u8>) {
         let mut line = Line::open(out, "change");
         line.time(now).word("class", Class::ConfigChanges.word()).plain("at", self.at.rfc3339());
+        line.number("number", self.number);
         line.text("who", self.who).text("what", self.what).text("target", self.target);
         line.maybe("before", self.before).maybe("after", self.after);
     }
@@ -42,6 +45,7 @@ mod tests {
         let at = Moment { monotonic_ms: 0, unix_ms: 0 };
         let change = Change {
             at,
+            number: 7,
             who: "uid 0\n\"",
             what: "key.create",
             target: "managed:x",
@@ -54,6 +58,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert!(!out.contains(&b'\n'));
         assert_eq!((&line["class"], &line["who"]), (&"config_changes".into(), &"uid 0\n\"".into()));
+        assert_eq!(line["number"], 7);
         assert_eq!(line["after"], "{\"name\":\"a\\n\"}");
     }
 }

@@ -15,6 +15,7 @@
 //! says so; the gateway fetches it and comes back.
 
 mod certificate;
+mod heard;
 pub mod key_text;
 pub mod managed_key;
 pub mod resource;
@@ -28,6 +29,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
 pub use certificate::{CertificateRule, Wanted};
+pub use heard::Heard;
 pub use signed::{Client, Clients, Pending, first, missing};
 pub use static_key::{Key, Keys};
 use token::{Need, Tokens, Verified};
@@ -58,6 +60,8 @@ pub struct Methods {
     pub keys: Keys,
     /// Keys that are made and withdrawn while the gateway runs.
     pub managed: Option<Arc<ManagedKeys>>,
+    /// When the store last answered, and for how many milliseconds what it said is believed.
+    pub heard: Option<(Arc<Heard>, u64)>,
     /// Tokens, where any are taken.
     pub tokens: Option<Tokens>,
     /// Clients that sign their requests.
@@ -178,6 +182,15 @@ impl Principal {
         }
     }
 
+    /// Whether it may have been withdrawn in the store by somebody else.
+    fn rests_on_the_store(&self) -> bool {
+        match &self.proof {
+            Proof::Managed(..) => true,
+            Proof::Token(found) => found.is_own(),
+            _ => false,
+        }
+    }
+
     /// Whether the request was signed.
     pub const fn signs(&self) -> bool {
         matches!(self.proof, Proof::Signature(_))
@@ -214,8 +227,20 @@ pub fn caller(config: &Config, presented: &Presented<'_>) -> Result<Verdict, Ref
     match (holder, by_headers(methods, presented)?) {
         (Some(_), Some(_)) => Err(Refusal::new(Reason::CredentialMalformed).because("a certificate and a key")),
         (Some(holder), None) => Ok(Verdict::Accept(holder)),
+        (None, Some(Verdict::Accept(caller))) => {
+            believed(methods, &caller, presented.now)?;
+            Ok(Verdict::Accept(caller))
+        }
         (None, Some(verdict)) => Ok(verdict),
         (None, None) => Err(Refusal::new(Reason::Unauthenticated).challenge(CHALLENGE)),
+    }
+}
+
+/// What the store said of a caller is believed for a while without it, and then no longer.
+fn believed(methods: &Methods, caller: &Principal, now: Moment) -> Result<(), Refusal> {
+    match &methods.heard {
+        Some((heard, most_ms)) if caller.rests_on_the_store() => heard.judge(now, *most_ms),
+        _ => Ok(()),
     }
 }
 
@@ -282,9 +307,19 @@ fn by_key(key: &Key) -> Principal {
     Principal { id: Arc::clone(&key.id), grant: Arc::clone(&key.grant), proof: Proof::Key(key.digest) }
 }
 
-/// The caller as another configuration, or a later moment, knows it; `None` if there it is nobody. For streams that
-/// outlive the configuration they were opened under.
-pub fn again(config: &Config, caller: &Principal, now: Moment) -> Option<Principal> {
+/// The caller as another configuration, or a later moment, knows it. For streams that outlive the configuration they were
+/// opened under.
+pub fn again(config: &Config, caller: &Principal, now: Moment) -> Result<Principal, Refusal> {
+    let withdrawn = || Refusal::new(Reason::Unauthenticated).because("the credential was withdrawn");
+    let known = known(config, caller, now).ok_or_else(withdrawn)?;
+    if let Config::Credentials(methods) = config {
+        believed(methods, &known, now)?;
+    }
+    Ok(known)
+}
+
+/// `None` if there it is nobody.
+fn known(config: &Config, caller: &Principal, now: Moment) -> Option<Principal> {
     match (config, &caller.proof) {
         (Config::None, Proof::Nothing) => Some(caller.clone()),
         (Config::Credentials(methods), Proof::Key(digest)) => {

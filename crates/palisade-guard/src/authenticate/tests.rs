@@ -98,9 +98,9 @@ fn a_caller_is_found_again() {
     };
     let now = again(&with("key:a", KEY, Some(7)), &before, NOW).unwrap();
     assert_eq!((&**now.id(), now.grant().limit), ("key:a", Some(7)), "as it is known now");
-    assert!(again(&with("key:a", OTHER, None), &before, NOW).is_none(), "another key under its name");
-    assert!(again(&with("key:c", KEY, None), &before, NOW).is_none(), "another name");
-    assert!(again(&Config::None, &before, NOW).is_none());
-    assert!(again(&Config::None, &Config::anonymous(), NOW).is_some());
-    assert!(again(&config(), &Config::anonymous(), NOW).is_none());
+    assert!(again(&with("key:a", OTHER, None), &before, NOW).is_err(), "another key under its name");
+    assert!(again(&with("key:c", KEY, None), &before, NOW).is_err(), "another name");
+    assert!(again(&Config::None, &before, NOW).is_err());
+    assert!(again(&Config::None, &Config::anonymous(), NOW).is_ok());
+    assert!(again(&config(), &Config::anonymous(), NOW).is_err());
 }

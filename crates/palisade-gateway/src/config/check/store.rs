@@ -1,6 +1,7 @@
 //! Where the store is, and the secret that goes with it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Check, keys, postgres, strength};
 use crate::config::checked::{Audit, Store, StorePlace};
@@ -37,7 +38,9 @@ pub(super) fn store(raw: &raw::Store, audit: &Audit, check: &mut Check<'_>) -> S
             "make one with `palisade keys generate`, the same for all gateways",
         );
     }
-    Store { place, pepper }
+    let staleness = check.duration("store.max_staleness", &raw.max_staleness, 3_600_000);
+    // The store is asked four times a second, and may take a moment.
+    Store { place, pepper, max_staleness: staleness.max(Duration::from_secs(1)) }
 }
 
 fn place(url: &str, check: &mut Check<'_>) -> StorePlace {

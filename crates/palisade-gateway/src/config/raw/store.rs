@@ -45,6 +45,10 @@ pub(in crate::config) struct Store {
     /// at least 32 random bytes, the same for all gateways that share the store. Without it `palisade.pepper` beside
     /// the file, made with the first key; PostgreSQL needs one here. Keep a copy of it, apart from copies of the store.
     pub(in crate::config) pepper: Option<Secret>,
+    /// For how long managed keys and tokens of our own are believed while the store does not answer, from `1s` to `1h`.
+    /// What others withdraw meanwhile cannot be seen; after this time such callers get 503 until the store answers again.
+    /// Keys of the configuration are not touched.
+    pub(in crate::config) max_staleness: String,
 }
 
 impl Default for Store {
@@ -63,6 +67,7 @@ impl Default for Store {
             idle_timeout: "10m".to_owned(),
             log_statements: false,
             pepper: None,
+            max_staleness: "1m".to_owned(),
         }
     }
 }

@@ -122,7 +122,7 @@ fn a_withdrawn_secret_ends_streams() {
     let now = Moment { monotonic_ms: 0, unix_ms: 0 };
     let again = |first: &[u8], second: Option<&[u8]>| {
         let secrets = Secrets::new(first, second).unwrap();
-        authenticate::again(&config(secrets, true, false), &caller, now).is_some()
+        authenticate::again(&config(secrets, true, false), &caller, now).is_ok()
     };
     assert!(again(SECRET, None) && again(OTHER, Some(SECRET)));
     assert!(!again(OTHER, None));

@@ -97,6 +97,11 @@ impl Verified {
         self.id == other.id && self.audiences == other.audiences
     }
 
+    /// Whether it is a token of ours.
+    pub(in super::super) fn is_own(&self) -> bool {
+        matches!(self.issuer.audience, Audience::Own { .. })
+    }
+
     pub(super) fn issuer(&self) -> &Issuer {
         &self.issuer
     }

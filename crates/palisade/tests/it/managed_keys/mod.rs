@@ -3,6 +3,7 @@
 mod administration;
 mod closed;
 mod guessing;
+mod outage;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
