@@ -26,19 +26,21 @@ impl Source {
     /// Reads all of it again, as it was read at the start.
     pub fn load(&self) -> Result<Loaded, Vec<Fault>> {
         let mut loaded = load(&self.flags, Some(&self.file), &self.vars, Start::File)?;
-        let keys = &mut loaded.config.auth;
-        // In production the store has keys: it did at the start.
-        if keys.wants_a_key() && !loaded.config.environment.is_strict() {
-            let place = Place::File { path: self.file.display().to_string().into(), line: 0 };
-            let gone = || Fault {
-                setting: "auth.keys".to_owned(),
-                place,
-                problem: "there is no key any more".to_owned(),
-                cure: "add one; a key is made at a start alone".to_owned(),
-            };
-            keys.keys.push(self.made.clone().ok_or_else(|| vec![gone()])?);
+        let auth = &mut loaded.config.auth;
+        if auth.wants_a_key() && !loaded.config.environment.is_strict() {
+            auth.keys.extend(self.made.clone());
         }
         Ok(loaded)
+    }
+
+    /// The fault of a configuration without a key, where the store has none that works either.
+    pub(crate) fn no_key(&self) -> Fault {
+        Fault {
+            setting: "auth.keys".to_owned(),
+            place: Place::File { path: self.file.display().to_string().into(), line: 0 },
+            problem: "there is no key any more, and none that works in the store".to_owned(),
+            cure: "add one, or make one with `palisade keys create`".to_owned(),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ impl Live {
         Ok(())
     }
 
+    /// Whether any key works.
+    pub(crate) fn has_one(&self, now_ms: u64) -> bool {
+        self.managed().table().values().any(|key| key.expires_ms.is_none_or(|end| now_ms < end))
+    }
+
     /// Loads the table if it is not of this version; whether it was not.
     pub(crate) async fn follow(&self, version: u64) -> Result<bool, Error> {
         if *self.version.lock().await == version {

@@ -22,6 +22,7 @@ use crate::config::{Origin, Seen, Source};
 use crate::current::Current;
 use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
+use crate::time;
 use crate::upstream::Upstream;
 pub(crate) use loads::Loads;
 use watch::Watch;
@@ -136,6 +137,10 @@ fn build(
     let fixed = loaded.origin.cannot_follow(started);
     if !fixed.is_empty() {
         return Err(said(fixed));
+    }
+    // As at the start: without a key of its own it rests on those of the store.
+    if loaded.config.auth.wants_a_key() && !before.lasting.keys.has_one(time::now().unix_ms) {
+        return Err(said(vec![source.no_key()]));
     }
     for note in &loaded.config.notes {
         tracing::warn!("{note}");

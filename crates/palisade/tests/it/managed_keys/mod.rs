@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::gate::{Answer, Gate, lines, palisade, signal, until, write_private};
+use crate::gate::{Answer, Gate, KEY, lines, palisade, signal, until, write_private};
 use crate::reload::{CALL, PING, is_open, rest, streaming};
 use crate::upstream::Upstream;
 
@@ -134,6 +134,31 @@ fn two_gateways_on_one_store_agree_within_a_second() {
         assert!(said.contains("MCP-002"), "{said}");
     }
     assert!(is_open(&mut others));
+}
+
+/// B3, I2, R15: a reload that removes the last key of the configuration is refused while the store has none that works;
+/// once it has one, the reload takes that for all there is: the key that was removed is out, and its streams end.
+#[test]
+fn the_last_key_gives_way_to_managed_ones() {
+    let rogue = streaming();
+    let without = settings(Path::new("DIR"), &[("files", &rogue.url())]);
+    let gate = Gate::configured(&format!("{without}[[auth.keys]]\nname = \"last\"\nkey = \"{KEY}\"\n"));
+    let last =
+        || gate.raw(&gate.request("GET", "/api/status", &[], b"")).json()["configuration"]["last_reload"].clone();
+    gate.replace(&without);
+    let faults = until("the fault", || Some(last()).filter(|last| last["ok"] == false))["faults"].to_string();
+    assert!(faults.contains("auth.keys") && faults.contains("none that works in the store"), "{faults}");
+    assert_eq!(gate.call(KEY).status, 200, "all stays as it was");
+
+    let (key, id) = gate.make(&["agent"]);
+    until("the key to work", || (gate.call(&key).status == 200).then_some(()));
+    let mut lasts = gate.open("POST", "files", KEY, &[], CALL);
+    gate.replace(&without);
+    until("the last key to be out", || (gate.call(KEY).status == 401).then_some(()));
+    assert_eq!(gate.call(&key).status, 200, "managed keys are looked for");
+    assert!(rest(&mut lasts).0.contains("MCP-002"));
+    assert!(gate.keys(&["revoke", &id]).status.success());
+    until("a managed key to end as ever", || (gate.call(&key).status == 401).then_some(()));
 }
 
 /// B3: a stream ends when its key does, though nobody changed anything.
