@@ -154,8 +154,8 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         tracing::warn!(?recovered, "the journal was not closed properly the last time");
     }
     let store = Store::open(&start.config.store.place).await.map_err(StartError::Store)?;
-    let (pepper, form) = (start.config.store.pepper.as_ref(), start.config.auth.form.clone());
-    let book = Book::open(store.clone(), pepper, form).await.map_err(StartError::Keys)?;
+    let form = start.config.auth.form.clone();
+    let book = Book::open(store.clone(), Some(&start.config.store), form).await.map_err(StartError::Keys)?;
     if start.config.auth.wants_a_key() && book.is_empty().await.map_err(StartError::Keys)? {
         return Err(StartError::NoKey);
     }

@@ -79,7 +79,7 @@ impl Origin {
 }
 
 /// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
-const FIXED: [&str; 29] = [
+const FIXED: [&str; 30] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
@@ -107,6 +107,7 @@ const FIXED: [&str; 29] = [
     "store.overflow",
     "store.password",
     "store.pepper",
+    "store.previous_pepper",
     "store.statement_timeout",
     "store.url",
 ];

@@ -58,8 +58,10 @@ impl Live {
         ends.flatten().filter(|end| *end > now_ms).min()
     }
 
-    /// Writes down what keys were used for.
+    /// Writes down what keys were used for, and before that those that are to be kept anew: a key whose use is written down
+    /// is kept under the pepper in force.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
+        self.book.renew().await?;
         let table = self.managed().table();
         let taken = table.iter().filter_map(|(id, key)| key.usage.take().map(|count| (*id, key, count)));
         let taken: Vec<_> = taken.collect();

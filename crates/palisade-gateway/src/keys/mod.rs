@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_guard::authenticate::key_text::{self, PublicId};
-use palisade_guard::authenticate::managed_key::{Found, ManagedKey, ManagedKeys, Table, Usage};
+use palisade_guard::authenticate::managed_key::{Found, ManagedKey, ManagedKeys, Renewal, Table, Usage};
 use palisade_guard::grant::Scopes;
 use serde_json::json;
 
-use crate::config::{KeyForm, Secret, duration};
+use crate::config::{self, KeyForm, duration};
 use crate::journal::Durability;
 use crate::random;
 use crate::store::changes::{self, Change};
@@ -30,6 +30,7 @@ use crate::store::keys::{self, Row};
 use crate::store::{self, Store, later, now};
 use crate::time;
 pub(crate) use live::Live;
+use pepper::Peppers;
 pub use pepper::fits;
 pub use view::{Issued, Listed, State, Used, Verified, View};
 pub use wanted::{Permits, Wanted, Wrong};
@@ -50,6 +51,7 @@ const LONGEST_GRACE: Duration = Duration::from_hours(24 * 90);
 pub struct Book {
     store: Store,
     managed: Arc<ManagedKeys>,
+    peppers: Peppers,
     form: KeyForm,
 }
 
@@ -137,11 +139,31 @@ impl Error {
 }
 
 impl Book {
-    /// Opens the book of a store. No key is known before it is asked.
-    pub async fn open(store: Store, pepper: Option<&Secret>, form: KeyForm) -> Result<Self, Error> {
-        let pepper = pepper::of(&store, pepper).await?;
-        let managed = Arc::new(ManagedKeys::new(pepper.reveal().as_bytes()));
-        Ok(Self { store, managed, form })
+    /// Opens the book of a store, with the peppers that settings name, if any do. No key is known before it is asked.
+    pub async fn open(store: Store, settings: Option<&config::Store>, form: KeyForm) -> Result<Self, Error> {
+        let pepper = settings.and_then(|settings| settings.pepper.as_ref());
+        let before = settings.and_then(|settings| settings.previous_pepper.as_ref());
+        let peppers = pepper::of(&store, pepper, before).await?;
+        let before = peppers.before.as_ref().map(|before| before.reveal().as_bytes());
+        let managed = Arc::new(ManagedKeys::new(peppers.now.reveal().as_bytes(), before));
+        Ok(Self { store, managed, peppers, form })
+    }
+
+    /// Keeps keys that were used under the pepper in force, whose digests are under the one before.
+    pub(crate) async fn renew(&self) -> Result<(), Error> {
+        let renewals = self.managed.renewals();
+        if renewals.is_empty() {
+            return Ok(());
+        }
+        let mut writing = self.store.write(Durability::Write).await?;
+        if self.peppers.is_in_force(&mut writing).await? {
+            for (id, Renewal { from, to }) in &renewals {
+                keys::renew(&mut writing, id.as_str(), from, to).await?;
+            }
+            writing.commit().await?;
+            tracing::info!(keys = renewals.len(), "keys that were used are kept under the new pepper");
+        }
+        Ok(())
     }
 
     /// Makes a key.

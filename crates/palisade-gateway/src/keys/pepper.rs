@@ -4,7 +4,10 @@
 //! 1. It is configured (`store.pepper`), or stands in a file of its own beside the store, which is made with the store.
 //! 2. The store remembers a mark of it. Another pepper than the one its keys were made with is a fault: a new one in
 //!    silence would lock everybody out, and nobody would know why.
-//! 3. It is made under the store's own lock: of two processes that start at once, one makes it and both use it.
+//! 3. It can be exchanged: the one before (`store.previous_pepper`) stays good, and each key is kept under the new one after
+//!    its next use. The mark goes over with the first gateway that has the new one, and from then on that one is what keys
+//!    are made and kept anew with; a gateway that has the two the other way round only reads.
+//! 4. It is made under the store's own lock: of two processes that start at once, one makes it and both use it.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -17,12 +20,34 @@ use super::Error;
 use crate::config::{Secret, private_file};
 use crate::journal::{Durability, private};
 use crate::random;
-use crate::store::{Store, facts};
+use crate::store::{Store, Writing, facts};
 
 const MARK: &str = "keys.pepper";
 
+/// What keys are made with, and what they are known by too.
+pub(super) struct Peppers {
+    pub(super) now: Secret,
+    pub(super) before: Option<Secret>,
+    /// The mark of the one in force.
+    mark: String,
+}
+
+impl Peppers {
+    /// Whether the store's keys are to be kept under the one in force here.
+    pub(super) async fn is_in_force(&self, writing: &mut Writing) -> Result<bool, Error> {
+        Ok(facts::get(writing, MARK).await?.as_ref() == Some(&self.mark))
+    }
+}
+
+/// Without the peppers.
+impl std::fmt::Debug for Peppers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peppers").field("mark", &self.mark).finish_non_exhaustive()
+    }
+}
+
 /// The pepper of this store.
-pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Secret, Error> {
+pub(super) async fn of(store: &Store, configured: Option<&Secret>, before: Option<&Secret>) -> Result<Peppers, Error> {
     let mut writing = store.write(Durability::Strict).await?;
     let known = facts::get(&mut writing, MARK).await?;
     let pepper = match (configured, store.file()) {
@@ -33,13 +58,13 @@ pub(super) async fn of(store: &Store, configured: Option<&Secret>) -> Result<Sec
     let mark = mark(&pepper);
     match known {
         Some(known) if known == mark => {}
-        Some(_) => return Err(Error::OtherPepper),
-        None => {
+        Some(known) if before.is_none_or(|before| known != self::mark(before)) => return Err(Error::OtherPepper),
+        _ => {
             facts::set(&mut writing, MARK, &mark).await?;
             writing.commit().await?;
         }
     }
-    Ok(pepper)
+    Ok(Peppers { now: pepper, before: before.cloned(), mark })
 }
 
 /// Whether the keys of this store, if it has any, were made with this pepper.

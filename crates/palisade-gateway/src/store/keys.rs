@@ -119,6 +119,15 @@ pub(crate) async fn revoke(writing: &mut Writing, id: &str, now: i64) -> Result<
     facts::count_up(writing, VERSION).await
 }
 
+/// Keeps another digest of a secret, wherever the row has it still.
+pub(crate) async fn renew(writing: &mut Writing, id: &str, from: &[u8], to: &[u8]) -> Result<(), Error> {
+    let statement = "UPDATE keys SET digest = CASE WHEN digest = $2 THEN $3 ELSE digest END, \
+                     old_digest = CASE WHEN old_digest = $2 THEN $3 ELSE old_digest END \
+                     WHERE id = $1 AND (digest = $2 OR old_digest = $2)";
+    sql(statement).bind(id).bind(from.to_vec()).bind(to.to_vec()).run(writing).await?;
+    facts::count_up(writing, VERSION).await
+}
+
 /// Adds uses, of a key that may be revoked meanwhile.
 pub(crate) async fn add_uses(writing: &mut Writing, id: &str, uses: i64, last: i64) -> Result<(), Error> {
     let statement = sql_of(

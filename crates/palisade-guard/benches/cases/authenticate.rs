@@ -71,7 +71,7 @@ fn managed_among(keys: u32, number: u32) -> Input {
         let id = PublicId::read(id.as_bytes()).expect("an id");
         (id, key_text::write("mcp_", id, &format!("{number:032}")))
     };
-    let managed = ManagedKeys::new(b"a pepper");
+    let managed = ManagedKeys::new(b"a pepper", None);
     let table = (0..keys).map(|number| {
         let (id, text) = text(number);
         let key = ManagedKey {

@@ -41,7 +41,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::sign::Request;
 use crate::token::{Compact, TOKEN_BYTES};
 use key_text::PublicId;
-use managed_key::{Found, ManagedKey, ManagedKeys};
+use managed_key::{Digests, Found, ManagedKey, ManagedKeys};
 
 /// How callers prove who they are.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ pub struct Principal {
 enum Proof {
     Nothing,
     Key([u8; 32]),
-    Managed(PublicId, [u8; 32]),
+    Managed(PublicId, Digests),
     Token(Arc<Verified>),
     /// By what the secret is known.
     Signature([u8; 32]),
@@ -281,15 +281,15 @@ fn by_form(managed: &ManagedKeys, credential: &[u8], now: Moment) -> Option<Resu
         Err(Refusal::new(Reason::Unauthenticated).challenge(challenge).because(cause))
     };
     Some(match managed.find(credential, now.unix_ms) {
-        Found::Works(key, id, digest) => Ok(Verdict::Accept(by_managed(&key, id, digest))),
+        Found::Works(key, id, digests) => Ok(Verdict::Accept(by_managed(&key, id, digests))),
         Found::Expired(id) => refused(CHALLENGE_EXPIRED, "it has expired", id),
         Found::Unknown(id, why) => refused(CHALLENGE_INVALID, why, id),
         Found::NotMine => return None,
     })
 }
 
-fn by_managed(key: &ManagedKey, id: PublicId, digest: [u8; 32]) -> Principal {
-    let proof = Proof::Managed(id, digest);
+fn by_managed(key: &ManagedKey, id: PublicId, digests: Digests) -> Principal {
+    let proof = Proof::Managed(id, digests);
     Principal { id: Arc::clone(&key.principal), grant: Arc::clone(&key.grant), proof }
 }
 
@@ -325,9 +325,9 @@ fn known(config: &Config, caller: &Principal, now: Moment) -> Option<Principal> 
         (Config::Credentials(methods), Proof::Key(digest)) => {
             methods.keys.find_digest(digest).filter(|now| now.id == caller.id).map(|key| by_key(key))
         }
-        (Config::Credentials(methods), Proof::Managed(id, digest)) => {
-            let key = methods.managed.as_ref()?.again(id, digest, now.unix_ms)?;
-            Some(by_managed(&key, *id, *digest))
+        (Config::Credentials(methods), Proof::Managed(id, digests)) => {
+            let key = methods.managed.as_ref()?.again(id, digests, now.unix_ms)?;
+            Some(by_managed(&key, *id, *digests))
         }
         (Config::Credentials(methods), Proof::Token(found)) => methods.tokens.as_ref()?.again(found, now),
         (Config::Credentials(methods), Proof::Signature(secret)) => {

@@ -293,9 +293,11 @@ fn weigh(key: &Secret, place: &Place, check: &mut Check<'_>) -> Option<[u8; 32]>
 pub(in crate::config) fn variables(raw: &raw::File) -> impl Iterator<Item = &str> {
     let keys = raw.auth.keys.iter().filter_map(|key| key.key_env.as_deref());
     let headers = raw.servers.values().flat_map(|server| server.headers.values());
-    let own = [&raw.store.pepper, &raw.store.password, &raw.auth.tokens.secret, &raw.auth.tokens.previous_secret]
-        .into_iter()
-        .flatten();
+    let tokens = &raw.auth.tokens;
+    let own =
+        [&raw.store.pepper, &raw.store.previous_pepper, &raw.store.password, &tokens.secret, &tokens.previous_secret]
+            .into_iter()
+            .flatten();
     let clients = raw.auth.issuers.iter().filter_map(|issuer| issuer.client_secret.as_ref());
     keys.chain(headers.chain(own).chain(clients).filter_map(|value| match value.reference() {
         Some(Reference::Env(name)) => Some(name),

@@ -10,6 +10,8 @@ use crate::config::raw;
 use crate::config::secret::{Reference, Secret};
 
 const CURE: &str = "write \"sqlite:FILE\", \"postgres://USER@HOST/DATABASE\", or \"memory\" in development";
+/// The pepper that gives way.
+const BEFORE: &str = "store.previous_pepper";
 /// What the store is called where nobody says.
 const DEFAULT: &str = "palisade.db";
 
@@ -28,7 +30,9 @@ pub(super) fn store(raw: &raw::Store, audit: &Audit, check: &mut Check<'_>) -> S
         },
     };
     let pepper = raw.pepper.as_ref().and_then(|pepper| secret("store.pepper", pepper, check));
-    let pepper = pepper.filter(|pepper| is_strong(pepper, check));
+    let pepper = pepper.filter(|pepper| is_strong("store.pepper", pepper, check));
+    let previous_pepper = raw.previous_pepper.as_ref().and_then(|pepper| secret(BEFORE, pepper, check));
+    let previous_pepper = previous_pepper.filter(|pepper| is_strong(BEFORE, pepper, check));
     if matches!(place, StorePlace::Postgres(_)) && raw.pepper.is_none() {
         let problem = "is not set, and beside a server there is no file where one could be kept";
         check.missing(
@@ -40,7 +44,7 @@ pub(super) fn store(raw: &raw::Store, audit: &Audit, check: &mut Check<'_>) -> S
     }
     let staleness = check.duration("store.max_staleness", &raw.max_staleness, 3_600_000);
     // The store is asked four times a second, and may take a moment.
-    Store { place, pepper, max_staleness: staleness.max(Duration::from_secs(1)) }
+    Store { place, pepper, previous_pepper, max_staleness: staleness.max(Duration::from_secs(1)) }
 }
 
 fn place(url: &str, check: &mut Check<'_>) -> StorePlace {
@@ -85,11 +89,11 @@ pub(super) fn secret(at: &str, secret: &Secret, check: &mut Check<'_>) -> Option
 }
 
 /// Whoever has a copy of the store must not find the pepper by trying.
-fn is_strong(pepper: &Secret, check: &mut Check<'_>) -> bool {
+fn is_strong(at: &str, pepper: &Secret, check: &mut Check<'_>) -> bool {
     let is_strong = strength::judge(pepper.reveal(), true).is_ok();
     if !is_strong {
         let cure = "make one with `palisade keys generate`";
-        check.fault("store.pepper", "is no secret of at least 32 random bytes", cure);
+        check.fault(at, "is no secret of at least 32 random bytes", cure);
     }
     is_strong
 }

@@ -12,6 +12,8 @@ pub struct Store {
     pub place: StorePlace,
     /// The secret that makes keys of what is in it; `None` where one is made beside it.
     pub pepper: Option<Secret>,
+    /// The one before it.
+    pub previous_pepper: Option<Secret>,
     /// How long managed keys and tokens of our own are believed while it does not answer.
     pub max_staleness: Duration,
 }

@@ -45,6 +45,10 @@ pub(in crate::config) struct Store {
     /// at least 32 random bytes, the same for all gateways that share the store. Without it `palisade.pepper` beside
     /// the file, made with the first key; PostgreSQL needs one here. Keep a copy of it, apart from copies of the store.
     pub(in crate::config) pepper: Option<Secret>,
+    /// The pepper before this one, while keys that were made with it are in use: each is kept under the new one after its
+    /// next use. Of several gateways, give the new one to all as `previous_pepper` first, then exchange the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) previous_pepper: Option<Secret>,
     /// For how long managed keys and tokens of our own are believed while the store does not answer, from `1s` to `1h`.
     /// What others withdraw meanwhile cannot be seen; after this time such callers get 503 until the store answers again.
     /// Keys of the configuration are not touched.
@@ -67,6 +71,7 @@ impl Default for Store {
             idle_timeout: "10m".to_owned(),
             log_statements: false,
             pepper: None,
+            previous_pepper: None,
             max_staleness: "1m".to_owned(),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) fn keys(command: &Keys) -> ExitCode {
         let place = config.store.place.clone();
         let opened = async {
             let store = Store::open(&place).await.map_err(Error::Store)?;
-            let book = Book::open(store.clone(), config.store.pepper.as_ref(), config.auth.form.clone()).await?;
+            let book = Book::open(store.clone(), Some(&config.store), config.auth.form.clone()).await?;
             Ok::<_, Error>((store, book))
         };
         let (store, book) = match opened.await {

@@ -4,6 +4,7 @@ mod administration;
 mod closed;
 mod guessing;
 mod outage;
+mod pepper;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
