@@ -18,6 +18,7 @@ mod issuers;
 pub mod journal;
 pub mod keys;
 mod lasting;
+pub mod login;
 mod passage;
 mod pipeline;
 mod random;

@@ -17,6 +17,7 @@ use crate::issuers;
 use crate::journal::{self, Journal};
 use crate::keys::{self, Book, Live};
 use crate::lasting::Lasting;
+use crate::login;
 use crate::reload::{self, Asker, Reloader};
 use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
@@ -55,6 +56,8 @@ pub struct Start {
     pub environment: Vec<(OsString, OsString)>,
     /// Servers inside this process, by name.
     pub in_process: Vec<(Arc<str>, InProcess)>,
+    /// How to log in at servers that want it.
+    pub login: Option<login::Settings>,
 }
 
 /// Why a gateway cannot start although its configuration is sound.
@@ -173,6 +176,7 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         keeper: start.keeper,
         environment: start.environment,
         in_process: start.in_process,
+        login: start.login,
         tasks: children.clone(),
     };
     let kept = (store, keys, tokens);

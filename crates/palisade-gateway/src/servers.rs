@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self as checked, Config};
 use crate::descriptors::Descriptors;
+use crate::login::{self, Login};
 use crate::random;
 use crate::running::StartError;
 use crate::upstream::catalog::Catalog;
@@ -32,6 +33,8 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// Servers inside this process, by name.
     pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
+    /// How to log in at servers that want it.
+    pub(crate) login: Option<login::Settings>,
     /// Where tasks that must end before the process are counted.
     pub(crate) tasks: TaskTracker,
 }
@@ -191,11 +194,13 @@ fn upstream_of(
                 value.set_sensitive(true);
                 Ok((name.clone(), value))
             });
+            let login = around.login.clone().map(|settings| Login::new(settings, url, Arc::clone(descriptors)));
             let settings = http::Settings {
                 name: Arc::clone(name),
                 url,
                 own: own.collect::<Result<_, StartError>>()?,
                 signer: sign.as_ref().map(|sign| signer(sign).ok_or_else(|| failed(&"cannot sign"))).transpose()?,
+                login: login.transpose().map_err(|error| failed(&error))?.map(Arc::new),
                 ca_file: ca_file.as_deref(),
                 answer_timeout: recipe.timeout,
                 answer_bytes: recipe.answer_bytes,

@@ -4,7 +4,7 @@
 //! What a judgement needs to know of the world is handed in; what it finds is a value or a [`refusal::Refusal`].
 //!
 //! * Words, what the stages talk about: [`arrival`], [`breaker`], [`certificate`], [`clock`], [`digest`], [`framing`], [`grant`],
-//!   [`message`], [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
+//!   [`login`], [`message`], [`naming`], [`refusal`], [`seal`], [`sign`], [`token`].
 //! * Stages, in the order of a call: [`edge`], [`identify`], [`limit`], [`authenticate`], [`authorize`],
 //!   [`validate`], [`idempotency`], [`audit`].
 
@@ -22,6 +22,7 @@ pub mod grant;
 pub mod idempotency;
 pub mod identify;
 pub mod limit;
+pub mod login;
 pub mod message;
 pub mod naming;
 pub mod refusal;

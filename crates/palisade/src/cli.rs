@@ -216,6 +216,21 @@ pub(crate) struct Connect {
     /// The key id of the signatures, where the file does not say it
     #[arg(long, value_name = "ID", requires = "signed")]
     pub(crate) key_id: Option<String>,
+    /// Log in with a browser (OAuth) when the server asks for it
+    #[arg(long, conflicts_with_all = ["key_file", "signed"])]
+    pub(crate) oauth: bool,
+    /// Who this is to the authorization server; without it, it registers there
+    #[arg(long, value_name = "ID", requires = "oauth")]
+    pub(crate) client_id: Option<String>,
+    /// The one authorization server to trust
+    #[arg(long, value_name = "URL", requires = "oauth")]
+    pub(crate) issuer: Option<String>,
+    /// Keep the login in this file; otherwise it ends with the program
+    #[arg(long, value_name = "FILE", requires = "oauth")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Log in now and end, for clients that show nobody where to log in
+    #[arg(long, requires = "token_file")]
+    pub(crate) login: bool,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,

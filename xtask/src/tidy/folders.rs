@@ -30,6 +30,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("authenticate", &["certificate", "clock", "digest", "grant", "refusal", "sign", "token", "identify::IpLists"]),
     ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
+    // The other side of it: we log in.
+    ("login", &["digest", "token", "authenticate::resource"]),
     ("idempotency", &["digest", "refusal", "message", "sign"]),
     ("audit", &["arrival", "clock", "digest", "message", "refusal"]),
 ];

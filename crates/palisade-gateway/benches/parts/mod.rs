@@ -80,6 +80,7 @@ async fn gateway(folder: &TempDir, url: &str) -> Running {
         keeper,
         environment: Vec::new(),
         in_process: Vec::new(),
+        login: None,
     })
     .await;
     started.unwrap_or_else(|error| panic!("{error}"))

@@ -1,10 +1,11 @@
-//! Asking an issuer: one request, one bounded answer.
+//! Asking an issuer, for its keys or for a token: one request, one bounded answer.
 //!
 //! No redirects, no proxies of the environment, no cookies; ten seconds, 128 KiB. The address that a name leads to is
 //! judged, and then connected to.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::transport::collect::collect;
 use crate::upstream::http::tls;
 
 /// Asks one issuer.
-pub(super) struct Getter {
+pub(crate) struct Getter {
     tls: Arc<rustls::ClientConfig>,
     descriptors: Arc<Descriptors>,
     /// Hosts that the operator named.
@@ -47,18 +48,35 @@ impl Getter {
         };
         let asked = settings.introspection.as_ref().map(|introspection| introspection.url.clone());
         let hosts = [issuer, keys, asked].into_iter().flatten();
-        let named: Vec<Box<str>> = hosts.filter_map(|url| url.host().map(|host| bare(host).into())).collect();
+        Self::for_hosts(hosts, settings.ca_file.as_deref(), descriptors)
+    }
+
+    /// One for these addresses, which a person named, and for others that their hosts name.
+    pub(crate) fn for_hosts(
+        named: impl Iterator<Item = Uri>,
+        ca_file: Option<&Path>,
+        descriptors: Arc<Descriptors>,
+    ) -> io::Result<Self> {
+        let named: Vec<Box<str>> = named.filter_map(|url| url.host().map(|host| bare(host).into())).collect();
         let here = named.iter().any(|host| is_here(host));
-        Ok(Self { tls: tls::config(settings.ca_file.as_deref(), None)?, descriptors, named, here })
+        Ok(Self { tls: tls::config(ca_file, None)?, descriptors, named, here })
     }
 
     /// The body of the answer to a request, if the answer is 200.
     pub(super) async fn answer(&self, request: Request<Full<Bytes>>) -> io::Result<Bytes> {
+        match self.whole(request).await? {
+            (StatusCode::OK, body) => Ok(body),
+            (status, _) => Err(io::Error::other(format!("it answers {}", status.as_u16()))),
+        }
+    }
+
+    /// The answer to a request, whatever it is.
+    pub(crate) async fn whole(&self, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no whole answer within ten seconds");
         tokio::time::timeout(PATIENCE, Box::pin(self.exchange(request))).await.unwrap_or_else(|over| Err(late(over)))
     }
 
-    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> io::Result<Bytes> {
+    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)> {
         let url = request.uri().clone();
         let authority = url.authority().ok_or_else(|| io::Error::other("no host"))?.as_str().to_owned();
         let headers = request.headers_mut();
@@ -104,7 +122,7 @@ impl Getter {
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
 
-async fn send<T>(io: T, request: Request<Full<Bytes>>) -> io::Result<Bytes>
+async fn send<T>(io: T, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)>
 where
     T: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
@@ -112,10 +130,9 @@ where
     let (mut sender, connection) = handshake.map_err(io::Error::other)?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        if response.status() != StatusCode::OK {
-            return Err(io::Error::other(format!("it answers {}", response.status().as_u16())));
-        }
-        collect(response.into_body(), SET_BYTES).await.map_err(|broken| io::Error::other(format!("{broken:?}")))
+        let status = response.status();
+        let body = collect(response.into_body(), SET_BYTES).await;
+        body.map(|body| (status, body)).map_err(|broken| io::Error::other(format!("{broken:?}")))
     };
     // Whoever waits drives the connection, and both end together.
     tokio::select! {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::Full;
+use palisade_guard::login::issuer_places;
 use palisade_guard::token::{Document, KeySet};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -150,7 +151,7 @@ async fn get(remote: &Remote, url: Uri) -> io::Result<Bytes> {
 /// wants. Metadata that names another issuer is somebody else's.
 async fn discover(remote: &Remote) -> io::Result<Uri> {
     let mut last = io::Error::other("no metadata");
-    for place in places(&remote.settings.url) {
+    for place in issuer_places(&remote.settings.url) {
         let found = match place.parse::<Uri>() {
             Ok(url) => get(remote, url).await,
             Err(error) => Err(io::Error::other(error)),
@@ -161,22 +162,6 @@ async fn discover(remote: &Remote) -> io::Result<Uri> {
         }
     }
     Err(last)
-}
-
-/// Where metadata may be.
-fn places(issuer: &str) -> Vec<String> {
-    let issuer = issuer.trim_end_matches('/');
-    let at = issuer.find("://").map_or(0, |at| at + 3);
-    let path = issuer.get(at..).and_then(|rest| rest.find('/')).map_or(issuer.len(), |slash| at + slash);
-    let (base, path) = issuer.split_at(path);
-    let mut places = vec![
-        format!("{base}/.well-known/oauth-authorization-server{path}"),
-        format!("{base}/.well-known/openid-configuration{path}"),
-    ];
-    if !path.is_empty() {
-        places.push(format!("{issuer}/.well-known/openid-configuration"));
-    }
-    places
 }
 
 fn keys_address(text: &[u8], issuer: &str) -> io::Result<Uri> {
@@ -197,22 +182,7 @@ const METADATA_NODES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use super::{keys_address, places};
-
-    /// B6: metadata is looked for where MCP's clients look for it, in their order.
-    #[test]
-    fn metadata_has_three_places() {
-        let well_known = "https://h/.well-known";
-        assert_eq!(
-            places("https://h/tenant/"),
-            [
-                format!("{well_known}/oauth-authorization-server/tenant"),
-                format!("{well_known}/openid-configuration/tenant"),
-                "https://h/tenant/.well-known/openid-configuration".to_owned(),
-            ]
-        );
-        assert_eq!(places("https://h").len(), 2);
-    }
+    use super::keys_address;
 
     /// B6, P-A18: metadata of another issuer, or that leads to a plain address, leads nowhere.
     #[test]

@@ -6,7 +6,7 @@
 //! 3. A name of a key that the issuer does not know is not asked for again for a while.
 //! 4. An issuer goes on through a new configuration if nothing of it changed.
 
-mod get;
+pub(crate) mod get;
 mod keys;
 mod said;
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
+use palisade_guard::login::encoded;
 use palisade_guard::refusal::{Reason, Refusal};
 
 use super::Remote;
@@ -38,18 +39,4 @@ pub(super) async fn question(remote: &Remote, token: &[u8]) -> Result<Bytes, Ref
     basic.set_sensitive(true);
     headers.insert(AUTHORIZATION, basic);
     remote.getter.answer(request).await.map_err(|error| unsaid(&format!("introspection: {error}")))
-}
-
-/// A text as it stands in a form.
-fn encoded(text: &[u8]) -> String {
-    use std::fmt::Write as _;
-    text.iter().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(*byte));
-        } else {
-            // Writing to a text cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }

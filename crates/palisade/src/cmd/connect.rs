@@ -1,4 +1,4 @@
-//! `palisade connect URL`: a server by HTTP that wants a key or signatures, for a client that can only start a command.
+//! `palisade connect URL`: a server by HTTP that wants a key, signatures or a login, for a client that can only start a command.
 //!
 //! It is a gateway by itself, as `palisade stdio --url` is, which adds the credential to every request. So sessions,
 //! streams, requests of the server, resumption and cancellation are what they are there.
@@ -6,11 +6,13 @@
 //! Standard output belongs to the protocol: whatever there is to say goes to standard error.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use palisade_gateway::config::{self, Credential, Flags, Secret, ServerFlag, Start};
+use palisade_gateway::login::Settings as Login;
 use palisade_guard::sign::DEFAULT_KEY_ID;
 
-use super::{private_file, stdio};
+use super::{browser, private_file, serve, stdio};
 use crate::cli::Connect;
 use crate::say;
 
@@ -23,6 +25,15 @@ pub(crate) fn connect(arguments: Connect) -> ExitCode {
             return ExitCode::from(say::EX_CONFIG);
         }
     };
+    let login = arguments.oauth.then(|| Login {
+        client_id: arguments.client_id.clone(),
+        issuer: arguments.issuer.clone(),
+        token_file: arguments.token_file.clone(),
+        show: Arc::new(browser::show),
+    });
+    if let (Some(login), true) = (&login, arguments.login) {
+        return begin(login.clone(), &arguments.url);
+    }
     let Connect { url, log_level, log_format, .. } = arguments;
     let flags = Flags {
         log_level,
@@ -35,8 +46,20 @@ pub(crate) fn connect(arguments: Connect) -> ExitCode {
     // What is set for a gateway on this machine is not for its clients.
     let vars = config::env::Vars::new();
     match config::load(&flags, None, &vars, Start::AdHoc) {
-        Ok(loaded) => stdio::serve(loaded, None),
+        Ok(loaded) => stdio::serve(loaded, None, login),
         Err(faults) => say::faults(&faults),
+    }
+}
+
+/// Logs in, and that is all.
+fn begin(login: Login, url: &str) -> ExitCode {
+    let done = serve::runtime().and_then(|runtime| runtime.block_on(palisade_gateway::login::begin(login, url)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::err(format_args!("fault: {error}"));
+            ExitCode::from(say::EX_CONFIG)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+mod browser;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod demo;

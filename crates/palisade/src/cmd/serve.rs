@@ -95,6 +95,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
             keeper,
             environment: std::env::vars_os().collect(),
             in_process: plan.in_process,
+            login: None,
         };
         let running = match start(start_with).await {
             Ok(running) => running,

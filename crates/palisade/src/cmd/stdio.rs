@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use palisade_gateway::config::{self, Flags, Loaded, Source, Start};
+use palisade_gateway::login::Settings as Login;
 use palisade_gateway::{StartError, serve_stdio};
 
 use tokio::sync::Notify;
@@ -34,13 +35,13 @@ pub(crate) fn stdio(arguments: Stdio) -> ExitCode {
     };
     let vars = config::env::system();
     match config::load(&flags, config.as_deref(), &vars, start) {
-        Ok(loaded) => serve(loaded, config.map(|file| Source { flags, file, vars, made: None })),
+        Ok(loaded) => serve(loaded, config.map(|file| Source { flags, file, vars, made: None }), None),
         Err(faults) => say::faults(&faults),
     }
 }
 
-/// Serves at standard input and output until the client is done.
-pub(super) fn serve(loaded: Loaded, source: Option<Source>) -> ExitCode {
+/// Serves at standard input and output until the client is done; logs in at servers that want it, where it is told how.
+pub(super) fn serve(loaded: Loaded, source: Option<Source>, login: Option<Login>) -> ExitCode {
     let Loaded { config, origin, .. } = loaded;
     logs::begin(config.log);
     for note in &config.notes {
@@ -63,6 +64,7 @@ pub(super) fn serve(loaded: Loaded, source: Option<Source>) -> ExitCode {
         keeper,
         environment: std::env::vars_os().collect(),
         in_process: Vec::new(),
+        login,
     };
     runtime.block_on(async {
         let Ok(mut signals) = Signals::new(false) else {

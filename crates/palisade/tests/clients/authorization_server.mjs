@@ -2,7 +2,8 @@
 //
 // Clients register themselves (RFC 7591), must use PKCE, and get tokens for the resource they name (RFC 8707). Whoever logs
 // in is "ada". The person at the browser is here too: GET /browser?url=… follows the redirects of an authorization request
-// and answers where the last one leads. GET /fetched says how often the keys were fetched.
+// and answers where the last one leads. GET /counts says how often the keys were fetched, somebody logged in, and a token
+// was refreshed. An argument is the seconds that an access token is good for.
 
 import { createServer } from "node:http";
 import { generateKeyPairSync } from "node:crypto";
@@ -14,6 +15,7 @@ const server = createServer();
 await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const scopes = ["tools.list", "tools.call"];
+const seconds = Number(process.argv[2] ?? 600);
 
 const provider = new Provider(issuer, {
   jwks: { keys: [{ ...key, kid: "signs", use: "sig", alg: "ES256" }, { ...rsa, kid: "other", use: "sig", alg: "RS256" }] },
@@ -22,7 +24,7 @@ const provider = new Provider(issuer, {
     { client_id: "gate", client_secret: "the-secret-of-the-gate", redirect_uris: [], response_types: [], grant_types: ["client_credentials"] },
   ],
   pkce: { required: () => true },
-  ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, Interaction: 60, Session: 600, RefreshToken: 600 },
+  ttl: { AccessToken: seconds, AuthorizationCode: 60, Grant: 600, Interaction: 60, Session: 600, RefreshToken: 600 },
   features: {
     devInteractions: { enabled: false },
     registration: { enabled: true },
@@ -35,7 +37,7 @@ const provider = new Provider(issuer, {
         scope: scopes.join(" "),
         audience: resource,
         accessTokenFormat: resource.includes("opaque") ? "opaque" : "jwt",
-        accessTokenTTL: 600,
+        accessTokenTTL: seconds,
         jwt: { sign: { alg: "ES256" } },
       }),
     },
@@ -79,12 +81,16 @@ async function registration(request) {
   request.body = metadata;
 }
 
-let fetched = 0;
+const counts = { fetched: 0, logins: 0, refreshed: 0 };
+provider.on("grant.success", ({ oidc }) => {
+  if (oidc.params.grant_type === "refresh_token") counts.refreshed += 1;
+});
 const callback = provider.callback();
 server.on("request", async (request, response) => {
   const url = new URL(request.url, issuer);
-  if (url.pathname === "/jwks") fetched += 1;
-  if (url.pathname === "/fetched") return response.end(String(fetched));
+  if (url.pathname === "/jwks") counts.fetched += 1;
+  if (url.pathname === "/counts") return response.end(JSON.stringify(counts));
+  if (url.pathname === "/browser") counts.logins += 1;
   if (url.pathname === "/browser") return response.end(await browse(url.searchParams.get("url")));
   if (url.pathname.startsWith("/interaction/")) {
     const { prompt } = await provider.interactionDetails(request, response);

@@ -1,6 +1,19 @@
 // The login of a TypeScript client: an OAuth client as the SDKs ask for, whose person at the browser is the authorization
 // server's own page for tests (`plan.login`): it follows the redirects and gives back the last one.
 
+import { createInterface } from "node:readline";
+
+/** Logs in for a program that prints where: goes there, and wherever that leads, as a browser does. */
+export function watch(errors, browser) {
+  createInterface(errors).on("line", async (line) => {
+    console.error(line);
+    const url = line.match(/^log in at (.*)$/)?.[1];
+    if (!url) return;
+    const last = await (await fetch(`${browser}?url=${encodeURIComponent(url)}`)).text();
+    console.error(await (await fetch(last)).text());
+  });
+}
+
 const REDIRECT = "http://127.0.0.1:9/callback";
 
 /** What the SDKs call an OAuthClientProvider, in memory. */

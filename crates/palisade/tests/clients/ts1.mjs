@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { Login } from "./login.mjs";
+import { Login, watch } from "./login.mjs";
 import { asked, asks, countedFetch, notified, plan, visit } from "./visit.mjs";
 
 const schemas = { sampling: CreateMessageRequestSchema, elicitation: ElicitRequestSchema };
@@ -17,11 +17,12 @@ for (const name of plan.declares) {
 client.fallbackNotificationHandler = async ({ method, params }) => notified(method, params);
 
 const headers = plan.key ? { Authorization: `Bearer ${plan.key}` } : {};
-const login = plan.login ? new Login(plan.login) : undefined;
+const login = plan.login && !plan.stdio ? new Login(plan.login) : undefined;
 const open = () => plan.stdio
-  ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1) })
+  ? new StdioClientTransport({ command: plan.stdio[0], args: plan.stdio.slice(1), stderr: plan.login ? "pipe" : "inherit" })
   : new StreamableHTTPClientTransport(new URL(plan.url), { requestInit: { headers }, fetch: countedFetch, authProvider: login });
 let transport = open();
+if (plan.stdio && plan.login) watch(transport.stderr, plan.login);
 // A transport whose login was refused is used up; the next one has the token.
 const reopened = () => (transport = open());
 const doing = (deed) => (login ? login.with(() => transport, deed) : deed());

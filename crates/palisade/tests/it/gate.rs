@@ -230,6 +230,15 @@ pub(crate) fn output(arguments: &[&str], environment: &[(&str, &str)]) -> Output
     palisade().args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).output().unwrap()
 }
 
+/// The body of what an address answers.
+pub(crate) fn get(url: &str) -> String {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    Answer::read(&mut stream).text()
+}
+
 /// A file that only its owner can read.
 pub(crate) fn write_private(path: &Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt;

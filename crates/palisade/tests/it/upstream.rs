@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 /// One request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    /// Method and target.
+    pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -93,6 +95,7 @@ pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     if reader.read_line(&mut line).ok()? == 0 {
         return None;
     }
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let mut headers = Vec::new();
     loop {
         let mut header = String::new();
@@ -104,7 +107,7 @@ pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { headers, body })
+    Some(Request { line, headers, body })
 }
 
 /// An answer of JSON.

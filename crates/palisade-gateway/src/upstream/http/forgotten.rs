@@ -131,11 +131,11 @@ impl HttpUpstream {
             }
             _ => None,
         };
-        let sent = self.sent(&self.request(method, &body, headers, session)).await?;
+        let sent = self.sent_known(self.request(method, &body, headers, session)).await?;
         match used {
             Some((id, revision, used)) if repeatable && sent.0.status == StatusCode::NOT_FOUND => {
                 if Box::pin(self.renew(id, revision, &used)).await {
-                    return self.sent(&self.request(method, &body, headers, session)).await;
+                    return self.sent_known(self.request(method, &body, headers, session)).await;
                 }
                 Ok(sent)
             }

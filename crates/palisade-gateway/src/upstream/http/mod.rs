@@ -10,6 +10,7 @@ mod connection;
 mod events;
 mod forgotten;
 mod head;
+mod known;
 mod open;
 mod opening;
 mod own;
@@ -35,6 +36,7 @@ use palisade_guard::validate::Vetted;
 use super::breaker::{self, Breaker};
 use super::{Answer, Answered, Expected, Opened, judge, unavailable};
 use crate::descriptors::Descriptors;
+use crate::login::Login;
 use crate::session::{Resumed, Session};
 use connection::Connection;
 use events::HttpEvents;
@@ -54,6 +56,7 @@ pub(crate) struct HttpUpstream {
     sessions: Sessions,
     breaker: Breaker,
     target: Target,
+    login: Option<Arc<Login>>,
     answer_timeout: Duration,
     answer_bytes: usize,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) own: Vec<(HeaderName, HeaderValue)>,
     /// What signs every request.
     pub(crate) signer: Option<Signer>,
+    /// Who logs in, where it wants a login.
+    pub(crate) login: Option<Arc<Login>>,
     /// Certificates to trust instead of the system's, in PEM.
     pub(crate) ca_file: Option<&'a Path>,
     /// How long it may take to begin an answer, or be silent inside one.
@@ -98,6 +103,7 @@ impl HttpUpstream {
                 own: settings.own,
                 signer: settings.signer,
             },
+            login: settings.login,
             answer_timeout: settings.answer_timeout,
             answer_bytes: settings.answer_bytes,
         })

@@ -56,7 +56,7 @@ impl HttpUpstream {
     pub(crate) async fn tell(&self, body: &Bytes, session: Option<&Resumed>) -> Result<(), Refusal> {
         let headers = own_headers(session.map(|session| session.revision));
         let request = self.request(&Method::POST, body, &headers, session);
-        let (head, connection) = self.pool.send(&request).await?;
+        let (head, connection) = self.sent_own(request).await?;
         self.read_to_end(head, connection).await.map(drop)
     }
 
@@ -67,7 +67,7 @@ impl HttpUpstream {
         if let Session::Http(id) = &session.session {
             self.sessions.forget(id);
         }
-        if let Ok((head, connection)) = self.pool.send(&request).await {
+        if let Ok((head, connection)) = self.sent_own(request).await {
             drop(self.read_to_end(head, connection).await);
         }
     }
@@ -80,7 +80,7 @@ impl HttpUpstream {
         id: Bytes,
     ) -> Result<(Option<Box<str>>, Bytes), Refusal> {
         let request = self.request(&Method::POST, &body, &headers, session);
-        let (mut head, connection) = self.pool.send(&request).await?;
+        let (mut head, connection) = self.sent_own(request).await?;
         let session_id = head.session.take();
         let revision = session.map_or(Revision::V2025_11_25, |session| session.revision);
         let expected = Expected { id: Some(id), resumed: false, revision };

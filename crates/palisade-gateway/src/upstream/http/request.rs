@@ -2,7 +2,7 @@
 
 use bytes::Buf;
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use palisade_guard::edge;
 use palisade_guard::message::headers::SESSION;
@@ -91,6 +91,17 @@ fn put(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 impl Request {
+    /// The same with a credential.
+    pub(super) fn authorized(&self, credential: &HeaderValue) -> Self {
+        let first = self.head.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let (line, rest) = self.head.split_at(first);
+        let mut head = Vec::with_capacity(self.head.len() + credential.len() + 32);
+        head.extend_from_slice(line);
+        put(&mut head, &AUTHORIZATION, credential.as_bytes());
+        head.extend_from_slice(rest);
+        Self { head, body: self.body.clone() }
+    }
+
     /// Its bytes.
     pub(super) fn bytes(&self) -> impl Buf {
         Buf::chain(self.head.as_slice(), self.body.as_ref())

@@ -8,29 +8,28 @@ use serde_json::json;
 use crate::harness::{Client, Gateway, Plan, Process, Setup, program, script};
 
 /// A running authorization server, and where it is.
-fn authorization_server() -> (Process, String) {
+pub(super) fn authorization_server(seconds: u32) -> (Process, String) {
     let mut node = Command::new(program("node"));
-    node.arg(script("authorization_server.mjs"));
+    node.arg(script("authorization_server.mjs")).arg(seconds.to_string());
     let server = Process::start(node);
     let address = server.wait_for("listening on ");
     (server, address)
 }
 
-fn gateway(issuer: &str) -> Gateway {
-    let time = program("mcp-server-time");
+pub(super) fn gateway(issuer: &str, command: &[&str]) -> Gateway {
     let text = format!(
         "environment = \"development\"\n\
          [auth]\noffered_scopes = [\"tools.list\"]\n\
-         [[auth.issuers]]\nname = \"corp\"\nurl = \"{issuer}\"\n\
+         [[auth.issuers]]\nname = \"corp\"\nurl = \"{issuer}\"\nleeway = \"1ms\"\n\
          [auth.issuers.scopes]\n\"tools.list\" = [\"mcp:tools:list\"]\n\"tools.call\" = [\"mcp:tools:call\"]\n\
-         [servers.time]\ncommand = [\"{time}\"]\n"
+         [servers.behind]\ncommand = {command:?}\n"
     );
     Setup::run().config(text).start()
 }
 
 fn visit(client: Client) {
-    let (_server, issuer) = authorization_server();
-    let gateway = gateway(&issuer);
+    let (_server, issuer) = authorization_server(600);
+    let gateway = gateway(&issuer, &[&program("mcp-server-time")]);
     let mut plan = Plan::to(&gateway).call("get_current_time", &json!({"timezone": "UTC"}));
     plan.key = None;
     plan.login = Some(format!("{issuer}/browser"));
