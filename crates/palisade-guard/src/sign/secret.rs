@@ -75,3 +75,6 @@ impl fmt::Debug for Secrets {
         f.write_str("<secrets>")
     }
 }
+
+#[cfg(test)]
+mod tests;
