@@ -10,6 +10,7 @@ mod journal;
 mod parts;
 mod process;
 mod rust_client;
+mod rust_login;
 
 pub(crate) use client::{Client, Plan, Report, all_recorded};
 pub(crate) use gateway::{Gateway, Setup};

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 
 use super::client::{Plan, Report};
 use super::process::PATIENCE;
+use super::rust_login::Login;
 
 /// Carries out a plan.
 pub(super) fn visit(plan: &Plan) -> Report {
@@ -51,12 +52,20 @@ async fn carry_out(plan: &Plan, visitor: Visitor) -> Result<(), Box<ClientInitia
         _ => ClientLifecycleMode::Discover { preferred_versions },
     };
     let seen = Arc::clone(&visitor.seen);
+    let mut login = None;
     let client = if let Some([program, arguments @ ..]) = plan.stdio.as_deref() {
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let pipes = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         visitor.serve_with_lifecycle(pipes, lifecycle).await.map_err(Box::new)?
+    } else if let Some(browser) = &plan.login {
+        let stranger = StreamableHttpClientTransport::from_config(config.clone());
+        let refused = visitor.clone().serve_with_lifecycle(stranger, lifecycle.clone()).await.err().unwrap();
+        let Some(challenge) = refused.auth_challenge().map(str::to_owned) else { return Err(Box::new(refused)) };
+        let known = login.insert(Login::begin(&plan.url, browser, &challenge).await.unwrap());
+        let transport = StreamableHttpClientTransport::with_client(known.client.clone(), config);
+        visitor.serve_with_lifecycle(transport, lifecycle).await.map_err(Box::new)?
     } else {
         let transport = StreamableHttpClientTransport::from_config(config);
         visitor.serve_with_lifecycle(transport, lifecycle).await.map_err(Box::new)?
@@ -67,7 +76,13 @@ async fn carry_out(plan: &Plan, visitor: Visitor) -> Result<(), Box<ClientInitia
         Err(error) => seen.lock().error = Some(failed(&error)),
     }
     for step in &plan.steps {
-        let outcome = match take(&client, step).await {
+        let mut taken = take(&client, step).await;
+        if let (Err(error), Some(login)) = (&taken, &login)
+            && login.upgraded(error).await
+        {
+            taken = take(&client, step).await;
+        }
+        let outcome = match taken {
             Ok(result) => json!({"result": result}),
             Err(error) => json!({"error": failed(&error)}),
         };
@@ -132,6 +147,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The client's own side: what it declares, and what it answers when it is asked.
+#[derive(Clone)]
 struct Visitor {
     declares: Vec<&'static str>,
     seen: Arc<Seen>,

@@ -54,6 +54,13 @@ fn typescript_2_logs_in() {
     visit(Client::TypeScript2("2026-07-28"));
 }
 
+/// B6: the Rust SDK, in both eras.
+#[test]
+fn rust_logs_in() {
+    visit(Client::Rust("legacy"));
+    visit(Client::Rust("2026-07-28"));
+}
+
 /// B6: the Python SDK, in both eras.
 #[test]
 fn python_logs_in() {
