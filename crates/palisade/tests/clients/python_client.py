@@ -5,6 +5,7 @@ mode is "auto", "legacy" or "2026-07-28".
 """
 
 import json
+import ssl
 import sys
 
 from urllib.parse import parse_qs, urlparse
@@ -157,7 +158,12 @@ class Visit:
 
     async def run(self):
         headers = {"Authorization": f"Bearer {self.plan['key']}"} if self.plan["key"] else {}
-        http = create_mcp_http_client(headers=headers)
+        if self.plan.get("certificate"):
+            context = ssl.create_default_context()
+            context.load_cert_chain(*self.plan["certificate"])
+            http = httpx2.AsyncClient(verify=context, headers=headers)
+        else:
+            http = create_mcp_http_client(headers=headers)
         if self.plan.get("login"):
             http.auth = Login(self.plan["login"]).provider(self.plan["url"])
         http.event_hooks = {"request": [self.on_request], "response": [self.on_response]}

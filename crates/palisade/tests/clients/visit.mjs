@@ -1,7 +1,7 @@
 // One visit of a TypeScript client to a server: the plan comes in as JSON on standard input, what happened goes out as
 // one JSON line on standard output. Both drivers share this; what differs between the two SDKs is in the drivers.
 //
-// Plan:   {url, key, stdio: [the command to speak to instead], mode, declares: ["sampling", "elicitation"], steps: [...]}
+// Plan:   {url, key, certificate: [its file, its key's file], stdio: [the command to speak to instead], mode, declares: ["sampling", "elicitation"], steps: [...]}
 // Steps:  {call, arguments, progress, log} | {read: uri} | {prompt: name, arguments} | {level} | {await: notification}
 // Report: {revision, tools, steps: [{result} | {error}], notifications: [{method, params}], asked: [method], error,
 //          farewell: the error of leaving, sent: requests, correlations: [the id that each response bore]}

@@ -12,6 +12,7 @@ mod advisories;
 mod aggregate;
 mod bad_children;
 mod children;
+mod closed;
 mod closed_pipes;
 mod conformance;
 mod connect;

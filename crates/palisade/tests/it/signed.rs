@@ -85,7 +85,8 @@ impl Draft {
         self.signed_so(gate, Scheme::Headers, "desk-1", SECRET, now_s())
     }
 
-    fn signed_so(&self, gate: &Gate, scheme: Scheme, key_id: &str, secret: &str, now_s: u64) -> Self {
+    /// Signed in any way.
+    pub(crate) fn signed_so(&self, gate: &Gate, scheme: Scheme, key_id: &str, secret: &str, now_s: u64) -> Self {
         let headers: HeaderMap = self
             .headers
             .iter()

@@ -30,6 +30,11 @@ impl Gate {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Takes back all tokens of a holder.
+    pub(crate) fn revoke_holder(&self, holder: &str) {
+        assert!(self.tokens(&["revoke", "--holder", holder], "").status.success());
+    }
+
     fn with(&self, method: &str, path: &str, token: &Value, body: &[u8]) -> Answer {
         let bearer = format!("Bearer {}", token.as_str().unwrap());
         self.raw(&self.request(method, path, &[("Authorization", &bearer)], body))

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,11 @@ pub(crate) enum Client {
 pub(crate) struct Plan {
     pub(crate) url: String,
     pub(crate) key: Option<String>,
+    /// A certificate to show, and its key: files, for clients that can.
+    pub(crate) certificate: Option<[PathBuf; 2]>,
+    /// A file of authorities to believe beside the system's, as each runtime is told.
+    #[serde(skip)]
+    pub(crate) authorities: Option<PathBuf>,
     /// The browser of an authorization server, for clients that log in instead.
     pub(crate) login: Option<String>,
     /// A command to start and to speak to by its standard input and output, instead of `url`.
@@ -77,25 +83,23 @@ impl Client {
 impl Plan {
     /// A plan for a gateway, with the right key and no steps yet.
     pub(crate) fn to(gateway: &Gateway) -> Self {
-        let key = Some(Gateway::KEY.to_owned());
-        Self {
-            url: gateway.mcp(),
-            key,
-            login: None,
-            stdio: None,
-            mode: "legacy",
-            declares: Vec::new(),
-            steps: Vec::new(),
-        }
+        Self { key: Some(Gateway::KEY.to_owned()), ..Self::at(gateway.mcp()) }
     }
 
     /// A plan for a server, or a gateway, that the client starts itself.
     pub(crate) fn starting(command: Vec<String>) -> Self {
+        Self { stdio: Some(command), ..Self::at(String::new()) }
+    }
+
+    /// A plan for an address, without a credential.
+    pub(crate) fn at(url: String) -> Self {
         Self {
-            url: String::new(),
+            url,
             key: None,
+            certificate: None,
+            authorities: None,
             login: None,
-            stdio: Some(command),
+            stdio: None,
             mode: "legacy",
             declares: Vec::new(),
             steps: Vec::new(),
@@ -132,6 +136,9 @@ impl Plan {
         self.mode = mode;
         let mut command = Command::new(program);
         command.arg(parts::script(script)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(authorities) = &self.authorities {
+            command.env("NODE_EXTRA_CA_CERTS", authorities).env("SSL_CERT_FILE", authorities);
+        }
         let mut child = command.spawn().unwrap();
         let plan = serde_json::to_vec(self).unwrap();
         child.stdin.take().unwrap().write_all(&plan).unwrap();

@@ -3,35 +3,9 @@
 use std::path::Path;
 
 use super::settings;
+use crate::closed::{CALL, METHODS, PATHS};
 use crate::gate::{Gate, until};
 use crate::upstream::Upstream;
-
-const PATHS: [&str; 22] = [
-    "/mcp",
-    "/mcp/files",
-    "/mcp/search",
-    "/mcp/nobody",
-    "/mcp/marketplace",
-    "/mcp/",
-    "//mcp",
-    "/MCP",
-    "/%6dcp",
-    "/mcp;x",
-    "/api/tools",
-    "/api/status",
-    "/api/keys",
-    "/api/keys/aaaaaaaaaaaa",
-    "/api/keys/aaaaaaaaaaaa/rotate",
-    "/api/keys/aaaaaaaaaaaa/usage",
-    "/api/tokens",
-    "/api/tokens/refresh",
-    "/api/tokens/revoke",
-    "/api/",
-    "/metrics",
-    "/health/../mcp",
-];
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
 
 /// B2, B3, B5, A11, P-A16: whoever has no credential, or a wrong, expired, revoked one, or one for another audience, hears
 /// 401 at every path with every method, whether it exists or not, and nothing reaches a server.

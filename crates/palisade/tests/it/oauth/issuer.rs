@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::upstream::{Upstream, json as answer};
 
 /// One issuer: an HTTP server with a set of keys, and what it says of opaque tokens.
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     server: Upstream,
     /// Opaque tokens that it took back.
     revoked: Arc<Mutex<Vec<String>>>,
@@ -21,7 +21,7 @@ pub(super) struct Issuer {
 
 impl Issuer {
     /// An issuer that publishes one key, `k1`.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let keys = Arc::new(Mutex::new(vec![key("k1").published().unwrap()]));
         let (revoked, ill) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
         let (published, taken_back, is_ill) = (Arc::clone(&keys), Arc::clone(&revoked), Arc::clone(&ill));
@@ -50,7 +50,7 @@ impl Issuer {
     }
 
     /// Its identifier.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.url().trim_end_matches("/mcp").to_owned()
     }
 
@@ -65,19 +65,19 @@ impl Issuer {
     }
 
     /// Publishes these keys instead.
-    pub(super) fn publish(&self, kids: &[&str]) {
+    pub(crate) fn publish(&self, kids: &[&str]) {
         *self.keys.lock().unwrap() = kids.iter().map(|kid| key(kid).published().unwrap()).collect();
     }
 
     /// How often it was asked for its keys, and about tokens.
-    pub(super) fn asked(&self) -> (usize, usize) {
+    pub(crate) fn asked(&self) -> (usize, usize) {
         let requests = self.server.requests();
         let about = requests.iter().filter(|request| !request.body.is_empty()).count();
         (requests.len() - about, about)
     }
 
     /// Good claims for a resource.
-    pub(super) fn claims(&self, resource: &str) -> Value {
+    pub(crate) fn claims(&self, resource: &str) -> Value {
         let now = now();
         json!({
             "iss": self.url(), "sub": "ada", "aud": resource, "exp": now + 300, "iat": now, "nbf": now, "jti": "t1",
@@ -87,18 +87,18 @@ impl Issuer {
 }
 
 /// A key that every test can make again.
-pub(super) fn key(kid: &str) -> Signer {
+pub(crate) fn key(kid: &str) -> Signer {
     let mut seed = [9; 32];
     seed[..kid.len()].copy_from_slice(kid.as_bytes());
     Signer::ed25519(kid, &seed).unwrap()
 }
 
 /// A token of these claims.
-pub(super) fn token(kid: &str, claims: &Value) -> String {
+pub(crate) fn token(kid: &str, claims: &Value) -> String {
     key(kid).sign(Type::Access, claims)
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

@@ -4,5 +4,5 @@ mod connect;
 mod desk;
 mod flow;
 mod hostile;
-mod issuer;
+pub(crate) mod issuer;
 mod wrong;

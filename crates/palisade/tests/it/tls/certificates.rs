@@ -11,20 +11,20 @@ use crate::gate::{Gate, KEY, until};
 use crate::reload::{PING, streaming};
 use crate::upstream::Upstream;
 
-const RULES: &str = "[[auth.certificates]]\nname = \"agents\"\nsan_uri = \"spiffe://example.com/agents/*\"\nservers = [\"one\"]\n\
+pub(super) const RULES: &str = "[[auth.certificates]]\nname = \"agents\"\nsan_uri = \"spiffe://example.com/agents/*\"\nservers = [\"one\"]\n\
                      [[auth.certificates]]\nname = \"ops\"\nsubject = \"CN=ops,O=Example\"\nservers = []\n";
 
-struct Yard {
-    authority: Authority,
-    server: Issued,
-    agent: Issued,
-    revoked: Issued,
-    ops: Issued,
-    stranger: Issued,
+pub(super) struct Yard {
+    pub(super) authority: Authority,
+    pub(super) server: Issued,
+    pub(super) agent: Issued,
+    pub(super) revoked: Issued,
+    pub(super) ops: Issued,
+    pub(super) stranger: Issued,
 }
 
 impl Yard {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let authority = Authority::new("tests");
         let agent = |serial, uri| authority.issue(&Of { serial, uri: Some(uri), ..Of::default() });
         Self {
@@ -37,19 +37,22 @@ impl Yard {
         }
     }
 
-    fn start(&self, client_auth: &str, rules: &str, upstream: &str) -> Gate {
+    pub(super) fn start(&self, client_auth: &str, rules: &str, upstream: &str) -> Gate {
+        self.start_with(client_auth, rules, upstream, "per_caller_per_minute = 60000\n")
+    }
+
+    pub(super) fn start_with(&self, client_auth: &str, rules: &str, upstream: &str, limits: &str) -> Gate {
         let crl = self.authority.revokes(&[&self.revoked]);
         let files = [("ca.pem", self.authority.pem.as_str()), ("crl.pem", &crl)];
         let tls = format!("client_auth = \"{client_auth}\"\nclient_ca = \"ca.pem\"\ncrl = \"crl.pem\"");
-        let limits = "per_caller_per_minute = 60000\n";
         Site { server: &self.server, files: &files, tls: &tls, more: rules, upstream, limits }.start()
     }
 
-    fn with(&self, own: &Issued) -> Arc<ClientConfig> {
+    pub(super) fn with(&self, own: &Issued) -> Arc<ClientConfig> {
         client(&self.authority, Some(own), &[])
     }
 
-    fn without(&self) -> Arc<ClientConfig> {
+    pub(super) fn without(&self) -> Arc<ClientConfig> {
         client(&self.authority, None, &[])
     }
 }

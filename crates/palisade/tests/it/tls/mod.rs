@@ -2,9 +2,11 @@
 
 mod abuse;
 mod certificates;
+mod closed;
 mod frames;
 mod http2;
 mod listener;
+mod official;
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
