@@ -45,9 +45,8 @@ pub(crate) const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", 
 pub(crate) const CALL: &[u8] =
     br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
 const BEGIN: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"0"}}}"#;
-/// Nobody waits and nobody is turned away for asking often: what is judged here is the credential.
-pub(crate) const UNLIMITED: &str =
-    "penalty = \"off\"\nper_address_per_minute = 1000000\naddress_ceiling_per_minute = 1000000\n";
+/// Nobody is turned away for asking often: what is judged here is the credential.
+const UNLIMITED: &str = "per_address_per_minute = 1000000\naddress_ceiling_per_minute = 1000000\n";
 
 /// Goes to every path with every method: 401 with a challenge, and nothing else.
 pub(crate) fn every_door(what: &str, ask: impl Fn(&'static str, &'static str) -> Answer) {
@@ -97,7 +96,7 @@ fn bearer<'g>(gate: &'g Gate, path: &'static str, token: &str) -> impl Fn(&'stat
 fn no_door_opens_for_a_wrong_token_of_ours() {
     let upstream = Upstream::echo();
     let text = settings(Path::new("DIR"), &[("files", &upstream.url()), ("search", &upstream.url())]);
-    let text = text.replace("penalty = \"off\"\n", UNLIMITED);
+    let text = text.replace("penalty = \"off\"\n", &format!("penalty = \"off\"\n{UNLIMITED}"));
     let gate = Gate::configured(&format!("{text}[auth.tokens]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n"));
     let access = |pair: &Value| pair["access_token"].as_str().unwrap().to_owned();
     let [good, other, revoked] = ["ada", "bob", "eve"].map(|who| gate.issued(&[who]));
@@ -148,7 +147,7 @@ fn no_door_opens_for_a_wrong_token_of_others() {
     let gate = Gate::configured(&config(
         &upstream.url(),
         &format!(
-            "[limits]\n{UNLIMITED}[[auth.issuers]]\nname = \"corp\"\nurl = \"{url}\"\njwks = \"{url}/keys\"\n\
+            "[limits]\npenalty = \"off\"\n{UNLIMITED}[[auth.issuers]]\nname = \"corp\"\nurl = \"{url}\"\njwks = \"{url}/keys\"\n\
              introspection = \"{url}/introspect\"\nclient_id = \"gate\"\nclient_secret = \"gate-secret\"\n"
         ),
     ));
@@ -187,7 +186,7 @@ fn no_door_opens_for_a_wrong_signature() {
     const OTHER: &str = "wE4rT8yU2iO6pA1sD5fG9hJ3kL7zX0cVb";
     let upstream = Upstream::echo();
     let client = format!("[[auth.clients]]\nname = \"other\"\nkey_id = \"other-1\"\nsecrets = [\"{OTHER}\"]\n");
-    let gate = signed_gate(&upstream.url(), "hmac", &format!("[limits]\n{UNLIMITED}{client}"));
+    let gate = signed_gate(&upstream.url(), "hmac", &format!("[limits]\npenalty = \"off\"\n{UNLIMITED}{client}"));
     let draft = |method, path: &str| {
         let mut draft = Draft::call(&palisade_gateway::new_key());
         (draft.method, draft.path) = (method, path.to_owned());

@@ -1,6 +1,7 @@
 //! The login of the official Rust SDK, whose person at the browser is the authorization server's own page for tests.
 
 use palisade_guard::login::encoded;
+use rmcp::ServiceError;
 use rmcp::transport::auth::{
     AuthClient, AuthError, AuthorizationCallback, AuthorizationManager, AuthorizationRequest, OAuthState,
 };
@@ -30,7 +31,9 @@ impl Login {
     }
 
     /// Logs in once more for the scopes that an error names; false if it names none.
-    pub(super) async fn upgraded(&self, error: &(dyn std::error::Error + 'static)) -> bool {
+    pub(super) async fn upgraded(&self, error: &ServiceError) -> bool {
+        let ServiceError::TransportSend(error) = error else { return false };
+        let error: &(dyn std::error::Error + 'static) = error.error.as_ref();
         let mut causes = std::iter::successors(Some(error), |error| error.source());
         let missing = causes.find_map(|cause| cause.downcast_ref::<InsufficientScopeError>());
         let Some(scope) = missing.and_then(InsufficientScopeError::get_required_scope) else { return false };

@@ -187,7 +187,7 @@ const LIES: &[(&str, &str, &str, &str)] = &[
     (META, "authorization_endpoint", "\"https://evil.example/authorize\"", "another host"),
     (META, "authorization_endpoint", "\"https://evil.example/$(id)\"", "characters"),
     (META, "authorization_endpoint", "\"https://evil.example/\\\";id;\\\"\"", "characters"),
-    (META, "authorization_endpoint", "\"-psn\"", "cannot be read"),
+    (META, "authorization_endpoint", "\"-psn\"", "is not https"),
     (META, "token_endpoint", "\"https://evil.example/token\"", "another host"),
     (META, "registration_endpoint", "\"https://evil.example/register\"", "another host"),
     (META, "code_challenge_methods_supported", "[\"plain\"]", "PKCE"),

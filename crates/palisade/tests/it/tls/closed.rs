@@ -6,9 +6,12 @@ use rustls::ClientConfig;
 
 use super::certificates::{RULES, Yard};
 use super::{Authority, NO_KEY, Of};
-use crate::closed::{CALL, METHODS, PATHS, UNLIMITED, a_session_is_its_owners, every_door};
+use crate::closed::{CALL, METHODS, PATHS, a_session_is_its_owners, every_door};
 use crate::gate::Answer;
 use crate::upstream::Upstream;
+
+/// Nobody waits and nobody is turned away for asking often.
+const LIMITS: &str = "penalty = \"off\"\nper_address_per_minute = 1000000\n";
 
 /// B9, P-A16: without a certificate, or with one that no rule knows, every path answers 401 to every method; with one of
 /// another authority, expired or revoked nobody gets as far as to ask; another holder's session is not there.
@@ -17,7 +20,7 @@ fn no_door_opens_for_a_wrong_certificate() {
     let (yard, upstream) = (Yard::new(), Upstream::echo());
     let others = "[[auth.certificates]]\nname = \"others\"\nsan_uri = \"spiffe://example.com/partners/*\"\nservers = [\"one\"]\n";
     let site = format!("url = \"{}\"", upstream.url());
-    let gate = yard.start_with("optional", &format!("{RULES}{others}"), &site, UNLIMITED);
+    let gate = yard.start_with("optional", &format!("{RULES}{others}"), &site, LIMITS);
     let agent = |serial, lasts, authority: &Authority| {
         let uri = Some("spiffe://example.com/agents/7");
         authority.issue(&Of { serial, uri, lasts, ..Of::default() })
