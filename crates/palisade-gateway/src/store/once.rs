@@ -20,8 +20,8 @@ use palisade_guard::clock::Moment;
 use palisade_guard::idempotency::{self, Claims, Deed, End, Found};
 use palisade_guard::sign::nonces::{Answer, Down, Nonces, Seen, Use};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
+use super::sql::{Sql, run_all};
 use super::{Error, Store, Writing};
 use crate::journal::Durability;
 use crate::{random, time};
@@ -56,6 +56,16 @@ enum Job {
     Settle([u8; 32], End, oneshot::Sender<()>),
     /// An end that could not be written down before.
     Owed([u8; 32]),
+}
+
+/// What is done for a job.
+enum Plan {
+    /// Nothing: this is what is told.
+    Told(Told),
+    /// One statement.
+    Run,
+    /// What is owed of this claim, and then the claim, if there is room for one.
+    Claim { owed: bool, full: bool },
 }
 
 /// What is told when the write is done.
@@ -147,11 +157,9 @@ impl Writer {
         // A write that never ends would be the last one.
         let most = self.store.patience() * 4;
         loop {
-            if batch.is_empty() {
-                tokio::select! {
-                    taken = waiting.recv_many(&mut batch, TOGETHER) => if taken == 0 { return },
-                    _ = beat.tick(), if !self.under_way.is_empty() || !self.owed.is_empty() => {}
-                }
+            tokio::select! {
+                taken = waiting.recv_many(&mut batch, TOGETHER) => if taken == 0 { return },
+                _ = beat.tick(), if !self.under_way.is_empty() || !self.owed.is_empty() => {}
             }
             self.unheard.take().into_iter().for_each(|claim| self.owed.add(claim, End::Undone));
             batch.extend(self.owed.some(TOGETHER).map(Job::Owed));
@@ -160,13 +168,7 @@ impl Writer {
             self.made.clear();
             let written = tokio::time::timeout(most, self.write(&batch)).await;
             match written.unwrap_or_else(|_| Err(Error::Down(SLOW.to_owned()))) {
-                Ok(told) => {
-                    // What there was no time for is next.
-                    let left = batch.split_off(told.len());
-                    self.tell(batch.drain(..).zip(told));
-                    batch = left;
-                    batch.retain(|job| !matches!(job, Job::Owed(_)));
-                }
+                Ok(told) => self.tell(batch.drain(..).zip(told)),
                 Err(error) => {
                     tracing::error!(%error, "nonces and claims cannot be written down");
                     self.failed(batch.drain(..));
@@ -179,17 +181,15 @@ impl Writer {
     async fn write(&mut self, batch: &[Job]) -> Result<Vec<Told>, Error> {
         let now = time::now();
         self.clear(now).await?;
-        let began = Instant::now();
         let mut writing = self.store.beside(Durability::Strict).await?;
         self.nonces.begin(&mut writing).await?;
         self.claims.begin(&mut writing, now).await?;
+        let mut statements = Vec::with_capacity(batch.len());
+        let plans: Vec<Plan> = batch.iter().map(|job| self.plan(job, &mut statements)).collect();
+        let mut done = run_all(statements, &mut writing).await?.into_iter();
         let mut told = Vec::with_capacity(batch.len());
-        for job in batch {
-            told.push(self.job(&mut writing, job).await?);
-            // Those who wait for the first must not give up because of the last.
-            if began.elapsed() > self.store.patience() / 2 {
-                break;
-            }
+        for (job, plan) in batch.iter().zip(plans) {
+            told.push(self.heard(&mut writing, job, plan, &mut done).await?);
         }
         if !self.under_way.is_empty() || !self.made.is_empty() {
             claims::live(&mut writing, &self.gateway, now.unix_ms + ALIVE_MS).await?;
@@ -198,27 +198,70 @@ impl Writer {
         Ok(told)
     }
 
-    async fn job(&mut self, writing: &mut Writing, job: &Job) -> Result<Told, Error> {
-        Ok(match job {
-            Job::Nonce(used, _) => Told::Nonce(self.nonces.insert(writing, used).await?),
+    /// What is to be run for a job.
+    fn plan(&self, job: &Job, statements: &mut Vec<Sql>) -> Plan {
+        match job {
+            Job::Nonce(used, _) => {
+                if let Some(told) = self.nonces.refuse(used) {
+                    return Plan::Told(Told::Nonce(told));
+                }
+                statements.push(nonces::insert(used));
+                Plan::Run
+            }
             Job::Claim(deed, now_ms, _) => {
-                if let Some(end) = self.owed.get(&deed.claim) {
-                    self.claims.settle(writing, &self.gateway, &deed.claim, end).await?;
+                let owed = self.owed.get(&deed.claim);
+                statements.extend(owed.map(|end| self.claims.settle(&self.gateway, &deed.claim, end)));
+                let full = self.claims.is_full();
+                if !full {
+                    statements.push(claims::insert(&self.gateway, deed, *now_ms));
                 }
-                let found = self.claims.claim(writing, &self.gateway, deed, *now_ms).await?;
-                if found == Ok(Found::Nothing) {
-                    self.made.push(deed.claim);
-                }
-                Told::Claim(found)
+                Plan::Claim { owed: owed.is_some(), full }
             }
             Job::Settle(claim, end, _) => {
-                self.claims.settle(writing, &self.gateway, claim, end).await?;
+                statements.push(self.claims.settle(&self.gateway, claim, end));
+                Plan::Run
+            }
+            Job::Owed(claim) => match self.owed.get(claim) {
+                Some(end) => {
+                    statements.push(self.claims.settle(&self.gateway, claim, end));
+                    Plan::Run
+                }
+                None => Plan::Told(Told::Settled),
+            },
+        }
+    }
+
+    /// What it has led to; `done` says how many rows each statement changed.
+    async fn heard(
+        &mut self,
+        writing: &mut Writing,
+        job: &Job,
+        plan: Plan,
+        done: &mut impl Iterator<Item = u64>,
+    ) -> Result<Told, Error> {
+        Ok(match (job, plan) {
+            (_, Plan::Told(told)) => told,
+            (Job::Claim(deed, now_ms, _), Plan::Claim { owed, full }) => {
+                if owed {
+                    done.next();
+                }
+                if !full && done.next() == Some(1) {
+                    self.made.push(deed.claim);
+                    self.claims.one_more();
+                    return Ok(Told::Claim(Ok(Found::Nothing)));
+                }
+                let standing = claims::standing(writing, &self.gateway, deed, *now_ms).await?;
+                let none = if full { Err(claims::NO_ROOM) } else { Ok(Found::UnderWay) };
+                Told::Claim(standing.map_or(none, Ok))
+            }
+            (Job::Nonce(..), _) => Told::Nonce(Ok(self.nonces.inserted(done.next() == Some(1)))),
+            (Job::Settle(_, end, _), _) => {
+                done.next();
+                self.claims.grow(end);
                 Told::Settled
             }
-            Job::Owed(claim) => {
-                if let Some(end) = self.owed.get(claim) {
-                    self.claims.settle(writing, &self.gateway, claim, end).await?;
-                }
+            _ => {
+                done.next();
                 Told::Settled
             }
         })

@@ -109,6 +109,19 @@ impl Row {
     }
 }
 
+/// Runs them in their order, and says how many rows each changed. On a server they are under way together.
+pub(crate) async fn run_all(statements: Vec<Sql>, at: &mut Transaction) -> Result<Vec<u64>, Error> {
+    if let Transaction::Postgres(at) = at {
+        let statements: Vec<_> = statements.iter().map(|sql| (sql.postgres, sql.values.as_slice())).collect();
+        return at.execute_all(&statements).await;
+    }
+    let mut done = Vec::with_capacity(statements.len());
+    for statement in statements {
+        done.push(statement.run(at).await?);
+    }
+    Ok(done)
+}
+
 fn bound(text: &'static str, values: Vec<Value>) -> sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments> {
     values.into_iter().fold(sqlx::query(text), |query, value| match value {
         Value::Integer(value) => query.bind(value),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use palisade_guard::clock::Moment;
 use palisade_guard::idempotency::{Deed, Down, End, Found, KEPT, Recorded, found};
 
-use super::super::sql::{sql, sql_of};
+use super::super::sql::{Sql, sql, sql_of};
 use super::super::{Error, Writing};
 use super::{CLEAR_MS, signed};
 
@@ -14,6 +14,9 @@ const MOST: i64 = 10_000_000;
 const BYTES: i64 = 4 << 30;
 /// Claims that are forgotten in one write.
 const AT_ONCE: i64 = 1000;
+
+/// Why there is none.
+pub(super) const NO_ROOM: Down = Down::Store("there is no room for another idempotency key");
 
 /// What the writer remembers from write to write.
 #[derive(Default)]
@@ -47,61 +50,54 @@ impl Kept {
         Ok(())
     }
 
-    /// Claims a deed, if nobody has.
-    pub(super) async fn claim(
-        &mut self,
-        writing: &mut Writing,
-        gateway: &[u8; 16],
-        deed: &Deed,
-        now_ms: u64,
-    ) -> Result<Result<Found, Down>, Error> {
-        if let Some(found) = standing(writing, gateway, deed, now_ms).await? {
-            return Ok(Ok(found));
+    /// Whether there is no room for another one.
+    pub(super) const fn is_full(&self) -> bool {
+        self.count >= MOST
+    }
+
+    /// One was made.
+    pub(super) const fn one_more(&mut self) {
+        self.count += 1;
+    }
+
+    /// An end was written down.
+    pub(super) fn grow(&mut self, end: &End) {
+        if let End::Answered(Recorded { bytes, .. }) = end {
+            self.bytes = self.bytes.saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
         }
-        if self.count >= MOST {
-            return Ok(Err(Down::Store("there is no room for another idempotency key")));
-        }
-        let until = now_ms.saturating_add(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
-        let insert = "INSERT INTO claims (claim, content, caller, gateway, until) VALUES ($1, $2, $3, $4, $5) \
-                      ON CONFLICT DO NOTHING";
-        let insert = sql(insert).bind(deed.claim.as_slice()).bind(deed.content.as_slice()).bind(&*deed.caller);
-        if insert.bind(gateway.as_slice()).bind(signed(until)).run(writing).await? > 0 {
-            self.count += 1;
-            return Ok(Ok(Found::Nothing));
-        }
-        // Another gateway was quicker by a moment.
-        Ok(Ok(standing(writing, gateway, deed, now_ms).await?.unwrap_or(Found::UnderWay)))
     }
 
     /// Says what became of a deed that was claimed here.
-    pub(super) async fn settle(
-        &mut self,
-        writing: &mut Writing,
-        gateway: &[u8; 16],
-        claim: &[u8; 32],
-        end: &End,
-    ) -> Result<(), Error> {
+    pub(super) fn settle(&self, gateway: &[u8; 16], claim: &[u8; 32], end: &End) -> Sql {
         const OURS: &str = "UPDATE claims SET stage = $3, error = $4, answer = $5 \
                             WHERE claim = $1 AND gateway = $2 AND stage = 0";
+        let ours = |text| sql(text).bind(claim.as_slice()).bind(gateway.as_slice());
         let (stage, error, answer) = match end {
-            End::Undone => {
-                let delete = sql("DELETE FROM claims WHERE claim = $1 AND gateway = $2 AND stage = 0");
-                delete.bind(claim.as_slice()).bind(gateway.as_slice()).run(writing).await?;
-                return Ok(());
-            }
+            End::Undone => return ours("DELETE FROM claims WHERE claim = $1 AND gateway = $2 AND stage = 0"),
             End::Answered(Recorded { bytes, error }) if self.bytes <= BYTES => (1, *error, Some(bytes.to_vec())),
             End::Answered(_) | End::Unkept => (2, None, None),
             End::Unknown => (3, None, None),
         };
-        self.bytes += answer.as_ref().map_or(0, |answer| i64::try_from(answer.len()).unwrap_or(i64::MAX));
-        let update = sql(OURS).bind(claim.as_slice()).bind(gateway.as_slice()).bind(stage);
-        update.bind(error).bind(answer).run(writing).await?;
-        Ok(())
+        ours(OURS).bind(stage).bind(error).bind(answer)
     }
 }
 
+/// Claims a deed, if nobody has.
+pub(super) fn insert(gateway: &[u8; 16], deed: &Deed, now_ms: u64) -> Sql {
+    let until = now_ms.saturating_add(u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX));
+    let insert = "INSERT INTO claims (claim, content, caller, gateway, until) VALUES ($1, $2, $3, $4, $5) \
+                  ON CONFLICT DO NOTHING";
+    let insert = sql(insert).bind(deed.claim.as_slice()).bind(deed.content.as_slice()).bind(&*deed.caller);
+    insert.bind(gateway.as_slice()).bind(signed(until))
+}
+
 /// What is found of a claim that stands.
-async fn standing(writing: &mut Writing, gateway: &[u8; 16], deed: &Deed, now_ms: u64) -> Result<Option<Found>, Error> {
+pub(super) async fn standing(
+    writing: &mut Writing,
+    gateway: &[u8; 16],
+    deed: &Deed,
+    now_ms: u64,
+) -> Result<Option<Found>, Error> {
     let select = sql("SELECT content, gateway, stage, error, answer FROM claims WHERE claim = $1");
     let Some(row) = select.bind(deed.claim.as_slice()).row(writing).await? else { return Ok(None) };
     let owner: Vec<u8> = row.get("gateway")?;

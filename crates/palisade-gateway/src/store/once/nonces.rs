@@ -4,7 +4,7 @@ use palisade_guard::clock::Moment;
 use palisade_guard::sign::nonces::{KEPT_S, Seen, Use};
 
 use super::super::facts;
-use super::super::sql::{sql, sql_of};
+use super::super::sql::{Sql, sql, sql_of};
 use super::super::{Error, Writing};
 use super::signed;
 
@@ -50,26 +50,28 @@ impl Kept {
         Ok(())
     }
 
-    /// Notes a use, if it is the first.
-    pub(super) async fn insert(
-        &mut self,
-        writing: &mut Writing,
-        used: &Use,
-    ) -> Result<Result<Seen, &'static str>, Error> {
-        let time = signed(used.timestamp);
-        if time <= self.forgotten {
-            return Ok(Ok(Seen::Forgotten));
+    /// What is known of a use without looking.
+    pub(super) fn refuse(&self, used: &Use) -> Option<Result<Seen, &'static str>> {
+        if signed(used.timestamp) <= self.forgotten {
+            return Some(Ok(Seen::Forgotten));
         }
-        if self.count >= MOST {
-            return Ok(Err("there is no room for another nonce"));
-        }
-        let insert = sql("INSERT INTO nonces (once, signed) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-        if insert.bind(used.once.as_slice()).bind(time).run(writing).await? == 0 {
-            return Ok(Ok(Seen::Again));
+        (self.count >= MOST).then_some(Err("there is no room for another nonce"))
+    }
+
+    /// What is found of one that was noted, or could not be.
+    pub(super) const fn inserted(&mut self, is_new: bool) -> Seen {
+        if !is_new {
+            return Seen::Again;
         }
         self.count += 1;
-        Ok(Ok(Seen::First))
+        Seen::First
     }
+}
+
+/// Notes a use, if it is the first.
+pub(super) fn insert(used: &Use) -> Sql {
+    let insert = sql("INSERT INTO nonces (once, signed) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+    insert.bind(used.once.as_slice()).bind(signed(used.timestamp))
 }
 
 async fn forgotten(writing: &mut Writing) -> Result<i64, Error> {

@@ -1,9 +1,12 @@
 //! A transaction of PostgreSQL: its beginning, its statements, its end.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 
 use super::super::sql::Value;
 use super::error::down;
@@ -69,6 +72,22 @@ impl Transaction {
         self.within(text, async |client| client.execute_typed(text, &values).await).await
     }
 
+    /// One after the other, without waiting in between.
+    pub(in crate::store) async fn execute_all(
+        &mut self,
+        statements: &[(&'static str, &[Value])],
+    ) -> Result<Vec<u64>, Error> {
+        let typed: Vec<(&str, Vec<_>)> =
+            statements.iter().map(|(text, values)| (*text, values.iter().map(Value::typed).collect())).collect();
+        let ask = async |client: &Client| {
+            all(typed.iter().map(|(text, values)| Box::pin(client.execute_typed(text, values))).collect()).await
+        };
+        let logged = self.lease.target().place.log_statements;
+        let text =
+            if logged { typed.iter().map(|(text, _)| *text).collect::<Vec<_>>().join("; ") } else { String::new() };
+        self.within(&text, ask).await
+    }
+
     pub(in crate::store) async fn query(&mut self, text: &'static str, values: &[Value]) -> Result<Vec<Row>, Error> {
         let values: Vec<_> = values.iter().map(Value::typed).collect();
         self.within(text, async |client| client.query_typed(text, &values).await).await
@@ -87,7 +106,7 @@ impl Transaction {
     async fn within<T>(
         &mut self,
         text: &str,
-        ask: impl AsyncFnOnce(&tokio_postgres::Client) -> Result<T, tokio_postgres::Error>,
+        ask: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Error> {
         let place = &self.lease.target().place;
         let (patience, logged) = (place.statement + GRACE, place.log_statements);
@@ -105,4 +124,21 @@ impl Transaction {
         };
         Ok(answered?)
     }
+}
+
+/// Waits for all of them. Each is asked for the first time in its turn: in this order they are sent.
+async fn all<T, E>(mut asked: Vec<Pin<Box<impl Future<Output = Result<T, E>>>>>) -> Result<Vec<T>, E> {
+    let mut answers: Vec<Option<T>> = asked.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut is_complete = true;
+        for (asked, answer) in asked.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
+            match asked.as_mut().poll(context)? {
+                Poll::Ready(said) => *answer = Some(said),
+                Poll::Pending => is_complete = false,
+            }
+        }
+        if is_complete { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await?;
+    Ok(answers.into_iter().flatten().collect())
 }
