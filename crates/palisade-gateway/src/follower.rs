@@ -2,7 +2,8 @@
 //! keys and for tokens.
 //!
 //! 1. A change made here counts with the next call: whoever makes one waits for it, and stirs this loop for the rest.
-//! 2. A change made by another process is seen by asking the store for its versions, which costs it one small read.
+//! 2. A change made by another process is seen by asking the store for its versions, which costs it one small read; PostgreSQL
+//!    tells of it at once.
 //! 3. Streams are judged again when keys or tokens change, and when the time of a key is over.
 //! 4. What keys were used for is written down in groups, every few seconds and at the end.
 //! 5. Changes go into the journal of one gateway that runs.
@@ -84,11 +85,14 @@ impl Follower {
     /// Follows the store until the gateway stops.
     pub(crate) async fn run(self: Arc<Self>, current: Current, stop: CancellationToken) {
         let mut until = self.keys.next_end(0);
+        let mut news = self.store.news();
         for turn in 1_u32.. {
             let stirred = tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(ASK) => false,
                 () = self.stirred.notified() => true,
+                // Of a store that tells.
+                _ = news.changed() => false,
             };
             let followed = self.follow().await;
             let changed = self.told(followed).unwrap_or_default();

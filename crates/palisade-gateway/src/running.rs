@@ -189,7 +189,6 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
     let current = Current::new(Snapshot::build(start.config, &lasting, &around, None)?);
     connections.spawn(sweep(current.clone(), stop.clone()));
     connections.spawn(lasting.store.clone().listen(stop.clone()));
-    connections.spawn(hear(Arc::clone(&lasting), stop.clone()));
     connections.spawn(Arc::clone(&lasting.follower).run(current.clone(), stop.clone()));
     let (asker, questions) = reload::asking();
     if let Some(source) = start.source {
@@ -285,14 +284,6 @@ impl Running {
 const RESERVE: Duration = Duration::from_secs(5);
 /// How long a stream that is cut may take to say so.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What others change in the store is read as soon as the store tells of it.
-async fn hear(lasting: Arc<Lasting>, stop: CancellationToken) {
-    let mut news = lasting.store.news();
-    while stop.run_until_cancelled(news.changed()).await.is_some_and(|told| told.is_ok()) {
-        lasting.follower.stir();
-    }
-}
 
 async fn sweep(current: Current, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);

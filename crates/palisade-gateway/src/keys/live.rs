@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
-use palisade_guard::authenticate::managed_key::ManagedKeys;
+use palisade_guard::authenticate::key_text::PublicId;
+use palisade_guard::authenticate::managed_key::{ManagedKey, ManagedKeys};
 use tokio::sync::Mutex;
 
 use super::{Book, Error};
 use crate::journal::Durability;
 use crate::store::keys;
+
+/// Keys whose uses are written down in one write.
+const AT_ONCE: usize = 500;
 
 /// The keys of a gateway that runs.
 pub(crate) struct Live {
@@ -64,24 +68,29 @@ impl Live {
         self.book.renew().await?;
         let table = self.managed().table();
         let taken = table.iter().filter_map(|(id, key)| key.usage.take().map(|count| (*id, key, count)));
-        let taken: Vec<_> = taken.collect();
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let write = async {
-            let mut writing = self.book.store.write(Durability::Write).await?;
-            for (id, _, (uses, last)) in &taken {
-                let [uses, last] = [*uses, *last].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-                keys::add_uses(&mut writing, id.as_str(), uses, last).await?;
+        let mut taken: Vec<_> = taken.collect();
+        taken.sort_unstable_by_key(|(id, ..)| *id);
+        let mut rest = taken.as_slice();
+        while !rest.is_empty() {
+            let (some, later) = rest.split_at(rest.len().min(AT_ONCE));
+            if let Err(error) = self.write_down(some).await {
+                for (_, key, (uses, _)) in rest {
+                    key.usage.give_back(*uses);
+                }
+                return Err(error);
             }
-            Ok(writing.commit().await?)
-        };
-        let written = write.await;
-        if written.is_err() {
-            for (_, key, (uses, _)) in &taken {
-                key.usage.give_back(*uses);
-            }
+            rest = later;
         }
-        written
+        Ok(())
+    }
+
+    async fn write_down(&self, some: &[(PublicId, &Arc<ManagedKey>, (u64, u64))]) -> Result<(), Error> {
+        let rows = some.iter().map(|(id, _, (uses, last))| {
+            let [uses, last] = [*uses, *last].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+            (id.as_str().to_owned(), uses, last)
+        });
+        let mut writing = self.book.store.beside(Durability::Write).await?;
+        keys::add_uses(&mut writing, &rows.collect::<Vec<_>>()).await?;
+        Ok(writing.commit().await?)
     }
 }

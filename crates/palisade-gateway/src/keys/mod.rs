@@ -157,9 +157,9 @@ impl Book {
         }
         let mut writing = self.store.write(Durability::Write).await?;
         if self.peppers.is_in_force(&mut writing).await? {
-            for (id, Renewal { from, to }) in &renewals {
-                keys::renew(&mut writing, id.as_str(), from, to).await?;
-            }
+            let rows =
+                renewals.iter().map(|(id, Renewal { from, to })| (id.as_str().to_owned(), from.to_vec(), to.to_vec()));
+            keys::renew(&mut writing, &rows.collect::<Vec<_>>()).await?;
             writing.commit().await?;
             tracing::info!(keys = renewals.len(), "keys that were used are kept under the new pepper");
         }

@@ -3,7 +3,7 @@
 //! Every change of a row that decides who may call counts the version up, in the same write: by it each gateway sees
 //! that its table is old. Uses do not count.
 
-use super::sql::{self, sql, sql_of};
+use super::sql::{self, run_all, sql, sql_of};
 use super::{Error, Store, Transaction, Writing, facts};
 
 /// One key. Times are milliseconds since 1970.
@@ -48,12 +48,23 @@ impl Row {
 
 const VERSION: &str = facts::KEYS;
 
+/// Keys of one statement: all of them may take longer than one may.
+const AT_ONCE: i64 = 5000;
+
 /// The version, and every key that was not revoked, as of one moment.
 pub(crate) async fn live(store: &Store) -> Result<(u64, Vec<Row>), Error> {
     let mut reading = store.read().await?;
     let version = facts::version(&mut reading, VERSION).await?;
-    let rows = sql("SELECT * FROM keys WHERE revoked IS NULL").rows(&mut reading).await?;
-    Ok((version, rows.iter().map(Row::read).collect::<Result<_, _>>()?))
+    let (mut all, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = sql("SELECT * FROM keys WHERE revoked IS NULL AND id > $1 ORDER BY id LIMIT $2");
+        let page = page.bind(after.as_str()).bind(AT_ONCE).rows(&mut reading).await?;
+        all.extend(page.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?);
+        match all.last().filter(|_| i64::try_from(page.len()) == Ok(AT_ONCE)) {
+            Some(last) => after.clone_from(&last.id),
+            None => return Ok((version, all)),
+        }
+    }
 }
 
 /// The newest keys, or those that are older than the key of this id, the newest of them first.
@@ -119,21 +130,26 @@ pub(crate) async fn revoke(writing: &mut Writing, id: &str, now: i64) -> Result<
     facts::count_up(writing, VERSION).await
 }
 
-/// Keeps another digest of a secret, wherever the row has it still.
-pub(crate) async fn renew(writing: &mut Writing, id: &str, from: &[u8], to: &[u8]) -> Result<(), Error> {
-    let statement = "UPDATE keys SET digest = CASE WHEN digest = $2 THEN $3 ELSE digest END, \
-                     old_digest = CASE WHEN old_digest = $2 THEN $3 ELSE old_digest END \
-                     WHERE id = $1 AND (digest = $2 OR old_digest = $2)";
-    sql(statement).bind(id).bind(from.to_vec()).bind(to.to_vec()).run(writing).await?;
+/// Keeps other digests of secrets, wherever the rows have them still: of which key, which, and the new one.
+pub(crate) async fn renew(writing: &mut Writing, renewals: &[(String, Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
+    const RENEW: &str = "UPDATE keys SET digest = CASE WHEN digest = $2 THEN $3 ELSE digest END, \
+                         old_digest = CASE WHEN old_digest = $2 THEN $3 ELSE old_digest END \
+                         WHERE id = $1 AND (digest = $2 OR old_digest = $2)";
+    let all = renewals.iter().map(|(id, from, to)| sql(RENEW).bind(id.as_str()).bind(from.clone()).bind(to.clone()));
+    run_all(all.collect(), writing).await?;
     facts::count_up(writing, VERSION).await
 }
 
-/// Adds uses, of a key that may be revoked meanwhile.
-pub(crate) async fn add_uses(writing: &mut Writing, id: &str, uses: i64, last: i64) -> Result<(), Error> {
-    let statement = sql_of(
-        "UPDATE keys SET uses = uses + $2, last_used = max(coalesce(last_used, 0), $3) WHERE id = $1",
-        "UPDATE keys SET uses = uses + $2, last_used = greatest(coalesce(last_used, 0), $3) WHERE id = $1",
-    );
-    statement.bind(id).bind(uses).bind(last).run(writing).await?;
+/// Adds uses, of keys that may be revoked meanwhile: of which, how many, and when the last was. Others add theirs at the
+/// same time, so they come in the order of their ids.
+pub(crate) async fn add_uses(writing: &mut Writing, uses: &[(String, i64, i64)]) -> Result<(), Error> {
+    let all = uses.iter().map(|(id, uses, last)| {
+        let statement = sql_of(
+            "UPDATE keys SET uses = uses + $2, last_used = max(coalesce(last_used, 0), $3) WHERE id = $1",
+            "UPDATE keys SET uses = uses + $2, last_used = greatest(coalesce(last_used, 0), $3) WHERE id = $1",
+        );
+        statement.bind(id.as_str()).bind(*uses).bind(*last)
+    });
+    run_all(all.collect(), writing).await?;
     Ok(())
 }
