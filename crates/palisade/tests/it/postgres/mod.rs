@@ -80,3 +80,42 @@ fn one_of_two_wins() {
     let server = Postgres::start();
     one_wins(&store(&server, "once"), 200);
 }
+
+/// B3, R24: two gateways make and withdraw keys at the same time; of one name one is made, of one key all hear that it is
+/// withdrawn, nobody waits for ever, and what both have in the end is the same.
+#[test]
+fn two_gateways_change_keys_at_once() {
+    let (server, upstream) = (Postgres::start(), Upstream::echo());
+    let store = store(&server, "changes");
+    let gates = [gate(&store, &upstream), gate(&store, &upstream)];
+    let admin = gates[0].make(&["admin", "--scope", "palisade:keys:write", "--scope", "mcp:*"]).0;
+    for gate in &gates {
+        until("the key to be known", || (gate.ping("files", &admin).status == 200).then_some(()));
+    }
+    let bearer = format!("Bearer {admin}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    for round in 0..20 {
+        let body = format!("{{\"name\": \"round-{round}\"}}");
+        let ask = |method: &str, path: &str, body: &str| {
+            std::thread::scope(|scope| {
+                let asked: Vec<_> = gates
+                    .iter()
+                    .map(|gate| scope.spawn(|| gate.raw(&gate.request(method, path, &headers, body.as_bytes()))))
+                    .collect();
+                asked.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let made = ask("POST", "/api/keys", &body);
+        let mut codes: Vec<_> = made.iter().map(|answer| answer.status).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [200, 409], "{} {}", made[0].text(), made[1].text());
+        let won = made.iter().find(|answer| answer.status == 200).unwrap().json();
+        let (id, key) = (won["id"].as_str().unwrap(), won["key"].as_str().unwrap());
+        let gone = ask("DELETE", &format!("/api/keys/{id}"), "");
+        assert!(gone.iter().all(|answer| answer.status == 200), "{} {}", gone[0].text(), gone[1].text());
+        for gate in &gates {
+            assert_eq!(gate.ping("files", key).status, 401);
+        }
+    }
+    assert_eq!(server.sql("changes", "SELECT count(*), count(revoked) FROM palisade.keys"), "21|20");
+}

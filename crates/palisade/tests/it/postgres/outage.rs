@@ -158,3 +158,24 @@ fn another_gateway_that_is_held() {
     assert!(began.elapsed() < BACK, "{:?}", began.elapsed());
     signal(other.pid(), "CONT");
 }
+
+/// R9, B3: while the server is away managed keys are believed for the time that is set, and then not any more; keys of the
+/// settings go on, and all works again when it is back.
+#[test]
+fn keys_are_not_believed_for_ever() {
+    let (mut server, upstream) = (Postgres::start(), Upstream::echo());
+    let settings = format!("{}max_staleness = \"3s\"\n", store(&server, "stale"));
+    let gate = super::gate(&settings, &upstream);
+    let (key, _) = gate.make(&["one"]);
+    until("the key to be known", || (gate.ping("files", &key).status == 200).then_some(()));
+    server.kill();
+    let began = Instant::now();
+    assert_eq!(gate.ping("files", &key).status, 200, "it is in memory");
+    until("it to be too old", || (gate.ping("files", &key).status == 503).then_some(()));
+    let believed = began.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(5)).contains(&believed), "{believed:?}");
+    server.resume();
+    let began = Instant::now();
+    until("it to be believed again", || (gate.ping("files", &key).status == 200).then_some(()));
+    assert!(began.elapsed() < BACK, "{:?}", began.elapsed());
+}
