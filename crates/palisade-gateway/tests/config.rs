@@ -651,6 +651,10 @@ fn bad_servers_are_refused() {
         ),
         ("{ command = [\"x\"], ca_file = \"x\" }", ".ca_file: goes with a url, not with a command; remove it"),
         (
+            "{ url = \"https://x/\", headers = { X-A = \"1\", x-a = \"2\" } }",
+            ".headers.x-a: stands twice: names of headers do not tell capitals from small letters; keep one of them",
+        ),
+        (
             "{ url = \"https://x/\", headers = { Mcp-Session-Id = \"1\" } }",
             ".headers.Mcp-Session-Id: is written by the gateway itself; remove it",
         ),

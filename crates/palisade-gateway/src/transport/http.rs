@@ -104,11 +104,12 @@ pub(crate) async fn serve(listener: TcpListener, current: Current, stop: Cancell
                 Ok(place) => {
                     let (current, kept) = (current.clone(), Arc::clone(&lasting));
                     let line = Line { peer, current, lasting: kept, place, secured: None };
-                    let served = connection(stream, line, stop.clone(), tasks.clone());
+                    // Boxed, and out here: what hyper needed is given back when a stream goes on without it, and the
+                    // task has no room for it.
+                    let served = Box::pin(connection(stream, line, stop.clone(), tasks.clone()));
                     let descriptor = lasting.descriptors.take();
                     tasks.spawn(async move {
-                        // Boxed: what hyper needed is given back when a stream goes on without it.
-                        if let Some(standing) = Box::pin(served).await {
+                        if let Some(standing) = served.await {
                             standing.speak().await;
                         }
                         drop(descriptor);

@@ -1,9 +1,9 @@
 //! The head of an HTTP/1.1 answer, and where its body ends (RFC 9112), read strictly: an upstream that two readers could
 //! understand in two ways is not understood.
 //!
-//! 1. The body behind a head is framed in one way. A transfer coding other than `chunked`, two lengths, a length that is
-//!    not digits: refused. A length beside chunks is overruled by them, and the connection is not used again (section 6.3:
-//!    it may be an attempt to smuggle a second answer).
+//! 1. The body behind a head is framed in one way. A transfer coding other than `chunked`, or any in HTTP/1.0, two lengths, a
+//!    length that is not digits: refused. A length beside chunks is overruled by them, and the connection is not used again
+//!    (section 6.3: it may be an attempt to smuggle a second answer); nor after a body that its status forbids.
 //! 2. Informational heads (1xx) are somebody else's to pass over; a switch of protocols is never asked for, so it is
 //!    refused.
 
@@ -61,33 +61,36 @@ pub fn read<'b>(bytes: &'b [u8], mut field: impl FnMut(&'b str, &'b [u8])) -> Re
     };
     let status =
         answer.code.filter(|code| *code >= 100 && *code != 101).ok_or(Broken("a status that makes no sense"))?;
-    let mut seen = Seen { reusable: answer.version == Some(1), ..Seen::default() };
+    let mut seen = Seen { is_old: answer.version == Some(0), ..Seen::default() };
     for each in answer.headers.iter() {
         seen.note(each.name, each.value)?;
         field(each.name, each.value);
     }
-    let (framing, reusable) = seen.framing(status);
+    let (framing, reusable) = seen.framing(status)?;
     Ok(Some(Head { status, length, framing, reusable }))
 }
 
 /// What the fields say of the body.
 #[derive(Default)]
 struct Seen {
+    /// It is of HTTP/1.0, where connections end unless it is said otherwise.
+    is_old: bool,
     length: Option<u64>,
     chunked: bool,
-    reusable: bool,
+    /// What it says of the connection: that it ends, whatever else is said, or that it goes on.
+    goes_on: Option<bool>,
 }
 
 impl Seen {
     fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Broken> {
         match name.len() {
             10 if name.eq_ignore_ascii_case("connection") => {
-                let mut options = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                if options.clone().any(|option| option.eq_ignore_ascii_case(b"close")) {
-                    self.reusable = false;
-                } else if options.any(|option| option.eq_ignore_ascii_case(b"keep-alive")) {
-                    // What an HTTP/1.0 server says when it goes on.
-                    self.reusable = true;
+                for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        self.goes_on = Some(false);
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                        self.goes_on.get_or_insert(true);
+                    }
                 }
             }
             14 if name.eq_ignore_ascii_case("content-length") => {
@@ -108,13 +111,17 @@ impl Seen {
     }
 
     /// RFC 9112 section 6.3.
-    fn framing(&self, status: u16) -> (Framing, bool) {
-        match self.length {
-            _ if matches!(status, 100..=199 | 204 | 304) => (Framing::Length(0), self.reusable),
-            length if self.chunked => (Framing::Chunks(Chunks::default()), self.reusable && length.is_none()),
-            Some(length) => (Framing::Length(length), self.reusable),
+    fn framing(&self, status: u16) -> Result<(Framing, bool), Broken> {
+        let reusable = self.goes_on.unwrap_or(!self.is_old);
+        Ok(match self.length {
+            _ if self.chunked && self.is_old => return Err(Broken("a transfer coding in HTTP/1.0")),
+            length if matches!(status, 100..=199 | 204 | 304) => {
+                (Framing::Length(0), reusable && !self.chunked && length.unwrap_or_default() == 0)
+            }
+            length if self.chunked => (Framing::Chunks(Chunks::default()), reusable && length.is_none()),
+            Some(length) => (Framing::Length(length), reusable),
             None => (Framing::Connection, false),
-        }
+        })
     }
 }
 
@@ -178,6 +185,8 @@ mod tests {
             ("Content-Length: 12\r\n", "Length(12)", true),
             ("content-length: 12\r\nContent-Length: 12\r\n", "Length(12)", true),
             ("Content-Length: 0\r\nConnection: keep-alive, Close\r\n", "Length(0)", false),
+            ("Content-Length: 0\r\nConnection: close\r\nConnection: keep-alive\r\n", "Length(0)", false),
+            ("Content-Length: 0\r\nConnection: keep-alive\r\nConnection: close\r\n", "Length(0)", false),
             ("Transfer-Encoding: Chunked\r\n", &chunks, true),
             ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", &chunks, false),
             ("Content-Type: text/event-stream\r\n", "Connection", false),
@@ -215,7 +224,9 @@ mod tests {
             head.map(|head| (head.status, format!("{:?}", head.framing), head.reusable)).map_err(|Broken(why)| why)
         };
         let no_body = |status, reusable| Ok((status, "Length(0)".to_owned(), reusable));
-        assert_eq!(of("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), no_body(204, true));
+        assert_eq!(of("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"), no_body(204, true));
+        assert_eq!(of("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), no_body(204, false));
+        assert_eq!(of("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"), no_body(204, false));
         assert_eq!(of("HTTP/1.1 304 Not Modified\r\n\r\n"), no_body(304, true));
         assert_eq!(of("HTTP/1.1 100 Continue\r\n\r\n"), no_body(100, true));
         assert_eq!(of("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"), no_body(200, false));
@@ -225,6 +236,7 @@ mod tests {
             "HTTP/1.1 099 No\r\n\r\n",
             "HTTP/2 200 OK\r\n\r\n",
             "ICY 200\r\n",
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n",
             "\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             assert!(of(strange).is_err(), "{strange:?}");

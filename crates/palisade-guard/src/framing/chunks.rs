@@ -14,6 +14,8 @@ enum State {
     #[default]
     FirstDigit,
     Size(u64),
+    /// Behind a size: an extension may follow.
+    Space(u64),
     Extension(u64),
     SizeEnd(u64),
     Data(u64),
@@ -71,8 +73,9 @@ impl State {
     fn after(&self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::FirstDigit, digit) => Self::Size(value(digit)?),
-            (Self::Size(size) | Self::Extension(size), b'\r') => Self::SizeEnd(*size),
-            (Self::Size(size), b';' | b' ' | b'\t') | (Self::Extension(size), b' '..=b'~' | b'\t' | 0x80..) => {
+            (Self::Size(size) | Self::Space(size) | Self::Extension(size), b'\r') => Self::SizeEnd(*size),
+            (Self::Size(size) | Self::Space(size), b' ' | b'\t') => Self::Space(*size),
+            (Self::Size(size) | Self::Space(size), b';') | (Self::Extension(size), b' '..=b'~' | b'\t' | 0x80..) => {
                 Self::Extension(*size)
             }
             (Self::Size(size), digit) if *size < LARGEST / 16 => Self::Size(size * 16 + value(digit)?),
@@ -121,7 +124,7 @@ mod tests {
     fn chunks_are_read_as_the_standard_says() {
         check("5\r\nhello\r\n0\r\n\r\n", Ok(("hello", true)));
         check("5\r\nhel", Ok(("hel", false)));
-        check("00A;name=\"value\"\r\n0123456789\r\n1 \r\nx\r\n0\r\nTrailer: 1\r\n\r\n", Ok(("0123456789x", true)));
+        check("00A ;name=\"value\"\r\n0123456789\r\n1 \r\nx\r\n0\r\nTrailer: 1\r\n\r\n", Ok(("0123456789x", true)));
         for broken in [
             "\r\n",
             "x\r\n",
@@ -130,6 +133,8 @@ mod tests {
             " 1\r\na",
             "0x1\r\na",
             "1\na",
+            "10 5\r\na",
+            "1 x\r\na",
             "1\r\nab\r\n",
             "1\r\na\n",
             "1;\0\r\na",

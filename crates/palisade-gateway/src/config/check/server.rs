@@ -82,7 +82,13 @@ fn http(setting: &str, raw: &raw::Server, url: &Url, check: &mut Check<'_>) -> U
         Uri::default()
     });
     let ca_file = ca_file(setting, raw.ca_file.as_deref(), check);
-    let headers = raw.headers.iter().filter_map(|(name, value)| header(setting, name, value, check)).collect();
+    let headers: Vec<_> = raw.headers.iter().filter_map(|(name, value)| header(setting, name, value, check)).collect();
+    for (place, (name, _)) in headers.iter().enumerate() {
+        if headers.iter().take(place).any(|(before, _)| before == name) {
+            let problem = "stands twice: names of headers do not tell capitals from small letters";
+            check.fault(&join(&format!("{setting}.headers"), name.as_str()), problem, "keep one of them");
+        }
+    }
     let sign = raw.sign.as_ref().and_then(|sign| signing(&format!("{setting}.sign"), sign, check));
     Upstream::Http { url: uri, headers, ca_file, sign }
 }

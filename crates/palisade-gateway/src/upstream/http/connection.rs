@@ -2,26 +2,28 @@
 //!
 //! 1. A connection has no task and no queue of its own: the call that holds it writes its request and reads the answer,
 //!    so that nothing crosses from task to task. decisions/016 says why this is our own code.
-//! 2. An answer may begin before the request has left: both directions go on at once, so that neither side waits for the
-//!    other for ever.
+//! 2. An answer may begin before the request has left: both directions go on at once, to the end of both, so that neither
+//!    side waits for the other for ever.
 //! 3. Nobody reads an idle connection. That the upstream closed it, or says something nobody asked for, shows when it is
-//!    taken, before a byte of the next request left ([`Connection::is_open`]).
+//!    taken, before a byte of the next request left ([`Connection::is_open`]). One that waits longer than its upstream keeps
+//!    it is not used at all.
 //! 4. A body that outlives its call takes the connection with it ([`Standing`](super::standing)). Once it has brought the
 //!    answer, the connection is used again, if what may still come is the end of that body and nothing else.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use palisade_guard::framing::answer::{Broken, Framing};
 use palisade_guard::refusal::Refusal;
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 use super::super::{invalid, unavailable};
-use super::head::Head;
+use super::head::{Head, KEPT_FOR};
 use super::request::Request;
 use crate::descriptors::Taken;
 use crate::transport::socket::Socket;
@@ -33,8 +35,13 @@ pub(crate) struct Connection {
     behind: BytesMut,
     /// Counted while it lives.
     _descriptor: Taken,
+    /// What is left of a request whose answer has begun.
+    unsent: Option<Bytes>,
     /// When the last request was sent.
     asked: Instant,
+    /// How long the upstream keeps it without a request, and when that is over.
+    kept_for: Duration,
+    kept_until: Instant,
     /// The body of a stream that has brought its answer: servers often write its end a moment later.
     tail: Option<Framing>,
 }
@@ -52,7 +59,17 @@ const TAIL: usize = 64;
 impl Connection {
     /// Speaks HTTP/1.1 on `socket`.
     pub(super) fn new(socket: Socket, descriptor: Taken) -> Self {
-        Self { socket, behind: BytesMut::new(), _descriptor: descriptor, asked: Instant::now(), tail: None }
+        let now = Instant::now();
+        Self {
+            socket,
+            behind: BytesMut::new(),
+            _descriptor: descriptor,
+            unsent: None,
+            asked: now,
+            kept_for: KEPT_FOR,
+            kept_until: now + KEPT_FOR,
+            tail: None,
+        }
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -67,11 +84,14 @@ impl Connection {
                 };
             }
             let head = ready!(self.poll_head(&mut heads, context));
+            // An upstream that refuses a request may answer, and close, before it has read all of it.
             Poll::Ready(match (head, sent.take()) {
-                // An upstream that refuses a request may answer, and close, before it has read all of it.
-                (Ok(head), Some(Ok(()))) => Ok(head),
-                (Ok(mut head), _) => {
-                    head.reusable = false;
+                (Ok(head), None) => {
+                    self.unsent = Some(left.copy_to_bytes(left.remaining()));
+                    Ok(head)
+                }
+                (Ok(head), Some(sent)) => {
+                    self.unsent = sent.err().map(|_| Bytes::new());
                     Ok(head)
                 }
                 (Err(_), Some(Err(unsent))) => Err(unsent),
@@ -79,6 +99,15 @@ impl Connection {
             })
         })
         .await
+        .inspect(|head| self.kept_for = head.kept_for)
+    }
+
+    /// Goes on writing a request whose answer has begun. Whoever does not want the rest of it says so in the answer.
+    fn poll_rest(&mut self, context: &mut Context<'_>) {
+        if let Some(mut left) = self.unsent.take() {
+            let has_left = matches!(self.poll_write(&mut left, context), Poll::Ready(Ok(())));
+            self.unsent = Some(left).filter(|_| !has_left);
+        }
     }
 
     fn poll_write(&mut self, left: &mut impl Buf, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -108,7 +137,9 @@ impl Connection {
         if let Framing::Length(length) = framing {
             let length = usize::try_from(*length).ok().filter(|length| *length <= limit).ok_or_else(too_large)?;
             while self.behind.len() < length {
-                self.more().await?;
+                if !self.more().await? {
+                    return Err(unavailable(closed()));
+                }
             }
             *framing = Framing::Length(0);
             return Ok(self.behind.split_to(length).freeze());
@@ -127,20 +158,20 @@ impl Connection {
             if framing.is_done() {
                 return Ok(body.freeze());
             }
-            match self.more().await {
-                Err(_) if framing.may_end() => return Ok(body.freeze()),
-                more => more?,
+            if !self.more().await? {
+                return if framing.may_end() { Ok(body.freeze()) } else { Err(unavailable(closed())) };
             }
         }
     }
 
-    async fn more(&mut self) -> Result<(), Refusal> {
+    /// Reads more; false at the connection's end.
+    async fn more(&mut self) -> Result<bool, Refusal> {
         self.behind.reserve(READ);
-        match self.socket.read_buf(&mut self.behind).await {
-            Ok(0) => Err(unavailable(closed())),
-            Ok(_) => Ok(()),
-            Err(error) => Err(unavailable(error)),
-        }
+        let read = std::future::poll_fn(|context| {
+            self.poll_rest(context);
+            poll_read_buf(Pin::new(&mut self.socket), context, &mut self.behind)
+        });
+        read.await.map(|read| read > 0).map_err(unavailable)
     }
 
     /// When the last request was sent.
@@ -148,14 +179,18 @@ impl Connection {
         self.asked
     }
 
-    /// Whether another request can be sent: the upstream has neither closed it nor said anything unasked.
+    /// Whether another request can be sent: the upstream has neither closed it, nor said anything unasked, nor is about to
+    /// close it.
     pub(super) fn is_open(&mut self) -> bool {
+        if Instant::now() >= self.kept_until {
+            return false;
+        }
         if let Some(tail) = self.tail.take()
             && !self.has_ended(tail)
         {
             return false;
         }
-        self.behind.is_empty() && self.read_now(&mut [0]).is_none()
+        self.read_now(&mut [0]).is_none()
     }
 
     /// Whether nothing but the end of a body has come.
@@ -168,7 +203,9 @@ impl Connection {
     /// What has come by now; nothing where the upstream has closed.
     fn read_now<'s>(&mut self, space: &'s mut [u8]) -> Option<&'s [u8]> {
         let mut read = ReadBuf::new(space);
-        let came = self.poll_read(&mut read, &mut Context::from_waker(Waker::noop()));
+        let look = std::future::poll_fn(|context| self.poll_read(&mut read, context));
+        // Outside the budget of a task: where that is spent, every socket seems to have nothing to say, a closed one too.
+        let came = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(Waker::noop()));
         let length = read.filled().len();
         space.get(..length).filter(|_| came.is_ready())
     }
@@ -187,14 +224,20 @@ impl Connection {
 
     /// Reads what comes next.
     pub(super) fn poll_read(&mut self, read: &mut ReadBuf<'_>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_rest(context);
         Pin::new(&mut self.socket).poll_read(context, read)
     }
 
-    /// Lets go of what a large answer needed, before the connection waits for its next request.
-    pub(super) fn rest(&mut self) {
-        if self.behind.is_empty() {
-            self.behind = BytesMut::new();
+    /// Readies the connection for its next request, if the last one and its answer are over: nothing of the one is unsent,
+    /// and nothing came behind the other.
+    pub(super) fn rested(mut self) -> Option<Self> {
+        if !self.behind.is_empty() || self.unsent.is_some() {
+            return None;
         }
+        // A large answer needed a large one.
+        self.behind = BytesMut::new();
+        self.kept_until = Instant::now() + self.kept_for;
+        Some(self)
     }
 
     /// The answer has come, and this is what is left of its body.

@@ -98,8 +98,8 @@ impl Pool {
 
 impl Idle {
     /// Takes a connection back whose answer was read.
-    pub(super) fn give_back(&self, mut connection: Connection) {
-        connection.rest();
+    pub(super) fn give_back(&self, connection: Connection) {
+        let Some(connection) = connection.rested() else { return };
         let mut idle = self.lock();
         if idle.len() < KEPT {
             idle.push(connection);

@@ -21,7 +21,7 @@ pub(super) struct Request {
 pub(super) struct Target {
     /// What is asked for: path and query.
     pub(super) path: Uri,
-    /// The host, and the port where it is not the scheme's.
+    /// Host and port, as the URL has them.
     pub(super) host: HeaderValue,
     /// The operator's headers, credentials of the gateway among them.
     pub(super) own: Vec<(HeaderName, HeaderValue)>,
@@ -44,13 +44,15 @@ impl Target {
         caller: &HeaderMap,
         session: Option<&HeaderValue>,
     ) -> Request {
-        let accept = (!caller.contains_key(ACCEPT)).then_some((&ACCEPT, &JSON_OR_EVENTS));
+        // The operator's word counts where both have one.
+        let is_own = |name: &HeaderName| self.own.iter().any(|(own, _)| own == name);
         let fields = [(&HOST, &self.host), (&ACCEPT_ENCODING, &IDENTITY)].into_iter();
-        let fields = fields.chain(edge::strip::upstream_headers(caller)).chain(accept);
+        let fields = fields.chain(edge::strip::upstream_headers(caller).filter(|(name, _)| !is_own(name)));
         let fields = fields.chain(session.map(|session| (&SESSION, session)));
         let fields = fields.chain(self.own.iter().map(|(name, value)| (name, value)));
         let Some(signer) = &self.signer else { return self.written(method, body, fields) };
         let mut headers: HeaderMap = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+        headers.entry(ACCEPT).or_insert_with(|| JSON_OR_EVENTS.clone());
         signing::sign(signer, (method, &self.path), &mut headers, caller, body);
         self.written(method, body, headers.iter())
     }
@@ -69,8 +71,13 @@ impl Target {
         {
             head.extend_from_slice(part.as_bytes());
         }
+        let mut accepts = false;
         for (name, value) in fields {
+            accepts |= name == ACCEPT;
             put(&mut head, name, value.as_bytes());
+        }
+        if !accepts {
+            put(&mut head, &ACCEPT, JSON_OR_EVENTS.as_bytes());
         }
         if method == Method::POST {
             put(&mut head, &CONTENT_LENGTH, itoa::Buffer::new().format(body.len()).as_bytes());
@@ -105,5 +112,61 @@ impl Request {
     /// Its bytes.
     pub(super) fn bytes(&self) -> impl Buf {
         Buf::chain(self.head.as_slice(), self.body.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Buf as _, Bytes};
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+    use super::Target;
+
+    fn lines(target: &Target, method: &Method, caller: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in caller {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let body = if method == Method::POST { Bytes::from_static(b"{}") } else { Bytes::new() };
+        let request = target.request(method, &body, &headers, Some(&HeaderValue::from_static("s")));
+        let mut bytes = request.bytes();
+        let text = String::from_utf8(bytes.copy_to_bytes(bytes.remaining()).to_vec()).unwrap();
+        text.split("\r\n").map(str::to_owned).collect()
+    }
+
+    /// A1, C5: a request says each thing once: of what the caller and the operator both say, the operator's counts.
+    #[test]
+    fn a_request_says_each_thing_once() {
+        let own = [("baggage", "ours"), ("authorization", "Bearer ours")];
+        let own = own.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let host = HeaderValue::from_static("upstream:80");
+        let target = Target { path: "/mcp?a=b".parse().unwrap(), host, own: own.to_vec(), signer: None };
+        let caller =
+            [("baggage", "theirs"), ("authorization", "Bearer theirs"), ("cookie", "a"), ("mcp-method", "ping")];
+        let accept = "accept: application/json, text/event-stream";
+        assert_eq!(
+            lines(&target, &Method::POST, &caller),
+            [
+                "POST /mcp?a=b HTTP/1.1",
+                "host: upstream:80",
+                "accept-encoding: identity",
+                "mcp-method: ping",
+                "mcp-session-id: s",
+                "baggage: ours",
+                "authorization: Bearer ours",
+                accept,
+                "content-length: 2",
+                "",
+                "{}"
+            ]
+        );
+        let dropped = lines(&target, &Method::GET, &[("accept", "text/event-stream"), ("connection", "accept")]);
+        assert!(dropped.iter().any(|line| line == accept), "{dropped:?}");
+        let kept = lines(&target, &Method::GET, &[("accept", "text/event-stream")]);
+        assert_eq!(
+            kept.iter().filter(|line| line.starts_with("accept:")).collect::<Vec<_>>(),
+            ["accept: text/event-stream"]
+        );
+        assert!(!kept.iter().any(|line| line.starts_with("content-length")));
     }
 }

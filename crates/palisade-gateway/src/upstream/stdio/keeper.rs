@@ -11,7 +11,7 @@
 //! 4. gives the server two seconds to end by itself, as the specification asks; then ends every descendant (SIGTERM, two
 //!    seconds, SIGKILL) and goes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -27,7 +27,7 @@ use rustix::stdio::dup2_stdout;
 
 /// The hidden command word under which a keeper runs.
 pub const COMMAND: &str = "keep-child";
-/// What stands before the command for the process that becomes the server.
+/// What stands before the keeper's process id and the command, for the process that becomes the server.
 const BOUND: &str = "--bound";
 
 /// How long a server has between the end of its stdin and SIGTERM, and from there to SIGKILL.
@@ -55,7 +55,9 @@ fn keep(command: &[OsString]) -> io::Result<u8> {
     set_child_subreaper(Some(getpid()))?;
     let nothing = File::options().write(true).open("/dev/null")?;
     // This program once more, as it is running: the file may have been replaced.
-    let mut child = Command::new("/proc/self/exe").arg(COMMAND).arg(BOUND).args(command).process_group(0).spawn()?;
+    let own = getpid().as_raw_nonzero().to_string();
+    let mut child =
+        Command::new("/proc/self/exe").args([COMMAND, BOUND, &own]).args(command).process_group(0).spawn()?;
     let ended = dup2_stdout(&nothing).map_err(io::Error::from).and_then(|()| end_in_order(&child));
     let code = match ended {
         Ok(true) => child.wait().map_or(1, code_of),
@@ -68,11 +70,11 @@ fn keep(command: &[OsString]) -> io::Result<u8> {
 }
 
 /// Becomes the server, bound to the life of the keeper: should somebody kill a keeper alone, nobody would end its server.
-fn bind(command: &[OsString]) -> io::Result<u8> {
-    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-    let keeper = getppid();
+fn bind(words: &[OsString]) -> io::Result<u8> {
+    let [keeper, program, arguments @ ..] = words else { return Err(io::Error::other("the command is empty")) };
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid() != keeper {
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
+    if parent.as_deref().map(OsStr::new) != Some(keeper) {
         return Err(io::Error::other("its keeper is gone"));
     }
     Err(Command::new(program).args(arguments).exec())
