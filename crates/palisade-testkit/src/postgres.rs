@@ -127,10 +127,32 @@ impl Postgres {
     /// Where it stays.
     pub fn kill(&mut self) {
         signal("KILL", &self.processes());
+        self.stop();
+    }
+
+    /// Ends it in order, to be resumed.
+    ///
+    /// # Panics
+    ///
+    /// Where it stays.
+    pub fn stop(&mut self) {
         if let Some(input) = self.running.as_mut().and_then(|running| running.input.as_mut()) {
             input.write_all(b"keep\n").expect("the shell reads");
         }
         self.end();
+    }
+
+    /// Starts it again as one that repeats another, until it is promoted.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not come.
+    pub fn stand_by(&mut self) {
+        self.stop();
+        let mark = self.folder.path().join("data/standby.signal");
+        fs::write(&mark, "").expect("a file");
+        give(&mark);
+        self.resume();
     }
 
     /// Holds all its processes: everything is taken, and nothing answered.

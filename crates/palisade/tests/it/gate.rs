@@ -278,6 +278,8 @@ impl Answer {
                         .unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(&bytes)));
                 }
                 Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                // Some child of this process was stopped, or went on.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if bytes.is_empty() => panic!("no answer: {error}"),
                 Err(_) => return Self::parse(&bytes, true).expect("half an answer"),
             }

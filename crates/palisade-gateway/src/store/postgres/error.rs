@@ -11,12 +11,17 @@ use super::super::Error;
 fn failed(error: &tokio_postgres::Error) -> Error {
     let Some(said) = error.as_db_error() else {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        return down(format!("{error}{cause}"), "is it running, and does the network let it through?");
+        return down(
+            format!("does not answer ({error}{cause})"),
+            "is it running, and does the network let it through?",
+        );
     };
     let code = said.code();
     let told = match code.code() {
-        quotes if quotes.starts_with("22") || quotes.starts_with("23") => format!("SQLSTATE {quotes}"),
-        other => format!("{}, SQLSTATE {other}", said.message()),
+        quotes if quotes.starts_with("22") || quotes.starts_with("23") => {
+            format!("cannot take what it is given (SQLSTATE {quotes})")
+        }
+        other => format!("says: {} (SQLSTATE {other})", said.message()),
     };
     let cure = match code {
         code if *code == SqlState::INVALID_PASSWORD => "check the user of store.url, and store.password",
