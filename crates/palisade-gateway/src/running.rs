@@ -58,6 +58,8 @@ pub struct Start {
     pub in_process: Vec<(Arc<str>, InProcess)>,
     /// How to log in at servers that want it.
     pub login: Option<login::Settings>,
+    /// Whether the client hears what a server by HTTP refuses in that server's own words: it is the client's own way there.
+    pub relays: bool,
 }
 
 /// Why a gateway cannot start although its configuration is sound.
@@ -177,6 +179,7 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         environment: start.environment,
         in_process: start.in_process,
         login: start.login,
+        relays: start.relays,
         tasks: children.clone(),
     };
     let kept = (store, keys, tokens);

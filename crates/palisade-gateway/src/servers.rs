@@ -35,6 +35,8 @@ pub(crate) struct Surroundings {
     pub(crate) in_process: Vec<(Arc<str>, InProcess)>,
     /// How to log in at servers that want it.
     pub(crate) login: Option<login::Settings>,
+    /// Whether servers by HTTP refuse in their own words.
+    pub(crate) relays: bool,
     /// Where tasks that must end before the process are counted.
     pub(crate) tasks: TaskTracker,
 }
@@ -200,6 +202,7 @@ fn upstream_of(
                 url,
                 own: own.collect::<Result<_, StartError>>()?,
                 signer: sign.as_ref().map(|sign| signer(sign).ok_or_else(|| failed(&"cannot sign"))).transpose()?,
+                relays: around.relays,
                 login: login.transpose().map_err(|error| failed(&error))?.map(Arc::new),
                 ca_file: ca_file.as_deref(),
                 answer_timeout: recipe.timeout,

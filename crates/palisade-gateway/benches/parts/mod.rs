@@ -81,6 +81,7 @@ async fn gateway(folder: &TempDir, url: &str) -> Running {
         environment: Vec::new(),
         in_process: Vec::new(),
         login: None,
+        relays: false,
     })
     .await;
     started.unwrap_or_else(|error| panic!("{error}"))

@@ -46,7 +46,7 @@ pub(crate) fn connect(arguments: Connect) -> ExitCode {
     // What is set for a gateway on this machine is not for its clients.
     let vars = config::env::Vars::new();
     match config::load(&flags, None, &vars, Start::AdHoc) {
-        Ok(loaded) => stdio::serve(loaded, None, login),
+        Ok(loaded) => stdio::serve(loaded, None, Some(stdio::Remote { login })),
         Err(faults) => say::faults(&faults),
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
             environment: std::env::vars_os().collect(),
             in_process: plan.in_process,
             login: None,
+            relays: false,
         };
         let running = match start(start_with).await {
             Ok(running) => running,

@@ -40,8 +40,14 @@ pub(crate) fn stdio(arguments: Stdio) -> ExitCode {
     }
 }
 
+/// A server elsewhere, to which the client of standard input has its own way through this process.
+pub(super) struct Remote {
+    /// How to log in there.
+    pub(super) login: Option<Login>,
+}
+
 /// Serves at standard input and output until the client is done; logs in at servers that want it, where it is told how.
-pub(super) fn serve(loaded: Loaded, source: Option<Source>, login: Option<Login>) -> ExitCode {
+pub(super) fn serve(loaded: Loaded, source: Option<Source>, remote: Option<Remote>) -> ExitCode {
     let Loaded { config, origin, .. } = loaded;
     logs::begin(config.log);
     for note in &config.notes {
@@ -64,7 +70,8 @@ pub(super) fn serve(loaded: Loaded, source: Option<Source>, login: Option<Login>
         keeper,
         environment: std::env::vars_os().collect(),
         in_process: Vec::new(),
-        login,
+        relays: remote.is_some(),
+        login: remote.and_then(|remote| remote.login),
     };
     runtime.block_on(async {
         let Ok(mut signals) = Signals::new(false) else {

@@ -1,8 +1,9 @@
 //! `palisade connect`: clients that only start commands, in front of a gateway that demands signatures.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::gate::{Gate, write_private};
 use crate::harness::{Client, Plan, Process, Report, built};
@@ -66,4 +67,28 @@ fn a_key_connects_too() {
     let mut plan = Plan::starting(entry(&gate, &["--signed", "--key-file", wrong.to_str().unwrap()]));
     let report = plan.visit(Client::Python("legacy"));
     assert!(report.error.is_some(), "a wrong secret got in");
+}
+
+/// B2: what the other side refuses is heard in its own words, under the id of the request.
+#[test]
+fn refusals_are_the_other_sides() {
+    let (_server, url) = fixture();
+    let gate = signed_gate(&url, "bearer", "[[auth.keys]]\nname = \"ci\"\nkey = \"bench-key-00000\"");
+    let wrong = gate.dir.path().join("wrong.key");
+    write_private(&wrong, "another-key-00000\n");
+    let entry = entry(&gate, &["--key-file", wrong.to_str().unwrap()]);
+    let (program, arguments) = entry.split_first().unwrap();
+    let mut connect = Command::new(program);
+    connect.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut connect = connect.spawn().unwrap();
+    let initialize = r#"{"jsonrpc":"2.0","id":"first","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"0"}}}"#;
+    let mut input = connect.stdin.take().unwrap();
+    writeln!(input, "{initialize}").unwrap();
+    let mut line = String::new();
+    BufReader::new(connect.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    drop(input);
+    connect.wait().unwrap();
+    let answer: Value = serde_json::from_str(&line).unwrap();
+    let told = (&answer["id"], &answer["error"]["data"]["code"]);
+    assert_eq!(told, (&json!("first"), &json!("MCP-002")), "{answer}");
 }

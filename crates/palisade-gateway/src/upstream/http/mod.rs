@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use palisade_guard::message::{Call, Message, Revision};
+use palisade_guard::message::{Call, Message, Revision, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::sign::Signer;
 use palisade_guard::validate::Vetted;
@@ -38,6 +38,7 @@ use super::{Answer, Answered, Expected, Opened, judge, unavailable};
 use crate::descriptors::Descriptors;
 use crate::login::Login;
 use crate::session::{Resumed, Session};
+use crate::splice::replace;
 use connection::Connection;
 use events::HttpEvents;
 use forgotten::Sessions;
@@ -57,6 +58,7 @@ pub(crate) struct HttpUpstream {
     breaker: Breaker,
     target: Target,
     login: Option<Arc<Login>>,
+    relays: bool,
     answer_timeout: Duration,
     answer_bytes: usize,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) signer: Option<Signer>,
     /// Who logs in, where it wants a login.
     pub(crate) login: Option<Arc<Login>>,
+    /// Whether the client hears its refusals in its own words.
+    pub(crate) relays: bool,
     /// Certificates to trust instead of the system's, in PEM.
     pub(crate) ca_file: Option<&'a Path>,
     /// How long it may take to begin an answer, or be silent inside one.
@@ -104,6 +108,7 @@ impl HttpUpstream {
                 signer: settings.signer,
             },
             login: settings.login,
+            relays: settings.relays,
             answer_timeout: settings.answer_timeout,
             answer_bytes: settings.answer_bytes,
         })
@@ -205,9 +210,9 @@ impl HttpUpstream {
                 }
                 Ok(Answer::Events(Box::new(events)).into())
             }
-            (status, Media::Json) if status.is_client_error() => {
+            (status, Media::Json) if status.is_client_error() || self.relays && status.is_server_error() => {
                 let bytes = self.read_to_end(head, connection).await?;
-                refused(status, bytes, &expected, message.revision())
+                refused(status, bytes, &expected, (message.revision(), self.relays))
             }
             (status, _) => Err(trouble(status)),
         }
@@ -254,15 +259,29 @@ impl HttpUpstream {
 type Sent = Result<(Head, Connection), Refusal>;
 
 /// An error that the upstream answered with an HTTP status of its own.
-fn refused(status: StatusCode, bytes: Bytes, expected: &Expected, revision: Revision) -> Result<Answered, Refusal> {
+fn refused(
+    status: StatusCode,
+    bytes: Bytes,
+    expected: &Expected,
+    (revision, relays): (Revision, bool),
+) -> Result<Answered, Refusal> {
     // A legacy 404 says that the session is gone, whatever its body says.
-    let known = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+    let known = relays || matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
     if !known || status == StatusCode::NOT_FOUND && !revision.is_modern() {
         return Err(trouble(status));
     }
+    let bytes = if relays { named(bytes, expected) } else { bytes };
     let mut response = judge::response(bytes, expected).map_err(|_| unavailable(format_args!("{status}, no body")))?;
     response.status = Some(status.as_u16());
     Ok(Answer::Message(response).into())
+}
+
+/// An error under the id of its request, where it was said before the id was read: over lines nobody else tells whose it is.
+fn named(bytes: Bytes, expected: &Expected) -> Bytes {
+    match (json::find(&bytes, 0..bytes.len(), &["id"]), &expected.id) {
+        (Some((span, json::Kind::Null)), Some(id)) => replace(&bytes, vec![(span, id)]),
+        _ => bytes,
+    }
 }
 
 /// Whether somebody before the upstream says that it cannot be reached. Any other status is the upstream's own word.
