@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::StorePlace;
@@ -117,8 +118,14 @@ impl Store {
             StorePlace::Postgres(place) => (Database::Postgres(postgres::Database::open(place).await?), None),
         };
         let store = Self { database, file, news: Arc::default() };
-        schema::bring_up(&store).await?;
-        Ok(store)
+        // Where many start at once, one makes the tables, and the others may wait longer for it than a call would.
+        let end = Instant::now() + postgres::START;
+        loop {
+            match schema::bring_up(&store).await {
+                Err(Error::Server(..)) if Instant::now() < end => tokio::time::sleep(postgres::PAUSE).await,
+                done => return done.map(|()| store),
+            }
+        }
     }
 
     /// Its file, where it has one.

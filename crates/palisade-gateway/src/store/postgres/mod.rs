@@ -32,9 +32,9 @@ pub(super) use transaction::Transaction;
 pub(super) const SCHEMA: &str = "palisade";
 
 /// How long a server is waited for at the start.
-const START: Duration = Duration::from_secs(10);
+pub(super) const START: Duration = Duration::from_secs(10);
 /// Between two attempts then.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
 /// Who else may be at work in a transaction's time.
 #[derive(Debug, Clone, Copy)]
