@@ -20,12 +20,13 @@ use tokio::task::JoinSet;
 use crate::idempotency;
 use crate::passage::Passage;
 use crate::pipeline::{Caller, Door, agreed};
+use crate::projected::Projection;
 use crate::reply::{self, Reply};
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::sse::Event;
-use crate::upstream::{Answer, Events, Server};
+use crate::upstream::{Answer, Answered, Events, Server};
 
 /// Events of a batch that wait for the client.
 const WAITING: usize = 64;
@@ -73,6 +74,10 @@ pub(crate) async fn answer(
             id,
             correlation,
             events: events.clone(),
+            projection: vetted
+                .as_ref()
+                .ok()
+                .and_then(|vetted| Projection::of(gate, caller.client, &caller.principal, server, vetted.call())),
         };
         tasks.spawn(message.send(vetted));
     }
@@ -108,7 +113,7 @@ fn judge(
     if counted {
         passage.admission = Some(gate.admit(&caller.principal, caller.client.address(), passage.now.monotonic_ms)?);
     }
-    let permit = authorize::call(&caller.principal, caller.client.address(), &server.name, &call)?;
+    let permit = authorize::call(&gate.asker(&caller.principal, caller.client.address()), &server.name, &call)?;
     // Mirrored headers came with a revision that has no batches.
     validate::call(&[], Some(caller.headers), permit, call)
 }
@@ -122,10 +127,11 @@ struct Sending {
     id: Option<Bytes>,
     correlation: CorrelationId,
     events: mpsc::Sender<Event>,
+    projection: Option<Projection>,
 }
 
 impl Sending {
-    async fn send(self, vetted: Result<Vetted, Refusal>) {
+    async fn send(mut self, vetted: Result<Vetted, Refusal>) {
         let answered = match vetted {
             Ok(vetted) => self.forward(&vetted).await,
             Err(refusal) => Err(refusal),
@@ -142,9 +148,13 @@ impl Sending {
         }
     }
 
-    async fn forward(&self, vetted: &Vetted) -> Result<Answer, Refusal> {
+    async fn forward(&mut self, vetted: &Vetted) -> Result<Answer, Refusal> {
         let answered = self.server.forward(vetted, &self.principal, &self.headers, self.session.as_ref()).await;
-        answered.map(|answered| answered.answer)
+        let Answered { answer, .. } = answered?;
+        match self.projection.take() {
+            Some(projection) => projection.answer(answer),
+            None => Ok(answer),
+        }
     }
 
     async fn pass_all(&self, events: Box<dyn Events>) -> Result<(), Refusal> {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_guard::authenticate::{self, Principal};
-use palisade_guard::authorize;
 use palisade_guard::refusal::{Reason, Refusal};
 
 use crate::caller::{self, Token};
@@ -34,6 +33,8 @@ pub(crate) struct Grounds {
     pub(crate) secured: Option<Arc<Secured>>,
     /// What may be in it.
     pub(crate) door: Door,
+    /// Under which policy.
+    pub(crate) policy: Option<[u8; 32]>,
 }
 
 impl Grounds {
@@ -43,6 +44,13 @@ impl Grounds {
         let caller = authenticate::again(&gate.authenticate, &self.caller, time::now())?;
         // What is in a stream was judged by the scopes of its caller when it was opened.
         same_scopes(&self.caller, &caller)?;
+        // What is in it was judged by the rules and the groups of that time, too.
+        let same_groups = self.policy.is_none() || caller.grant().groups == self.caller.grant().groups;
+        if gate.policy_print() != self.policy || !same_groups {
+            return Err(Refusal::new(Reason::Forbidden)
+                .says("your rights changed: call again")
+                .because("another policy, or other groups, than the stream was opened with"));
+        }
         match &self.door {
             Door::One(server) => holds_for(&caller, self.address, server, gate),
             Door::All(servers) => servers.iter().try_for_each(|server| holds_for(&caller, self.address, server, gate)),
@@ -65,10 +73,11 @@ fn holds_for(caller: &Principal, address: IpAddr, server: &Server, gate: &Snapsh
             .because("a reload")
     })?;
     now.lists.judge(address)?;
-    if !now.is_open_to(caller) {
+    let asker = gate.asker(caller, address);
+    if !now.is_open_to(&asker) {
         return Err(Refusal::new(Reason::UnknownPath).because("the caller may not see the server any more"));
     }
-    authorize::reach(caller, address, &now.name).map(drop)
+    asker.reach(&now.name).map(drop)
 }
 
 /// Done when a caller's credential ends by itself; never for most.

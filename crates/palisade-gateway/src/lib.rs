@@ -21,6 +21,7 @@ mod lasting;
 pub mod login;
 mod passage;
 mod pipeline;
+mod projected;
 mod random;
 mod record;
 mod reload;

@@ -27,6 +27,7 @@ use crate::current::Current;
 use crate::ending::Grounds;
 use crate::idempotency::{self, Claim};
 use crate::passage::Passage;
+use crate::projected::Projection;
 use crate::reply::{self, Reply};
 use crate::route::{self, Route};
 use crate::session::{self, Resumed};
@@ -124,22 +125,22 @@ async fn judged(
 
     match route {
         // To a caller who may not call it, a server does not exist, however the request is made.
-        Route::Mcp(server) if !server.is_open_to(&caller) => {
-            let refusal =
-                Refusal::new(Reason::UnknownPath).because("the key's list of servers, or the server wants signatures");
+        Route::Mcp(server) if !server.is_open_to(&gate.asker(&caller, client.address())) => {
+            let refusal = Refusal::new(Reason::UnknownPath)
+                .because("the key's servers, its scopes, the policy, or the server wants signatures");
             passage.fact("authorize", Err(refusal))
         }
         Route::Mcp(server) => {
             let caller = Caller { client, principal: caller, door: Door::One(server), headers };
             let reply = call(gate, passage, &caller, &head.method, body).await;
-            passage.grounds = Some(caller.grounds(passage.reached.take(), secured));
+            passage.grounds = Some(caller.grounds(gate, passage.reached.take(), secured));
             reply
         }
         Route::Aggregate => {
             let door = passage.fact("authorize", aggregate::door(gate, &caller, client.address()))?;
             let caller = Caller { client, principal: caller, door, headers };
             let reply = Box::pin(call(gate, passage, &caller, &head.method, body)).await;
-            passage.grounds = Some(caller.grounds(passage.reached.take(), secured));
+            passage.grounds = Some(caller.grounds(gate, passage.reached.take(), secured));
             reply
         }
         route => Box::pin(admin::private(gate, passage, route, (head, body), &caller)).await,
@@ -156,13 +157,14 @@ pub(crate) struct Caller<'a> {
 
 impl Caller<'_> {
     /// What a stream rests on that outlives the call.
-    fn grounds(self, reached: Option<Arc<Server>>, secured: Option<Arc<Secured>>) -> Grounds {
+    fn grounds(self, gate: &Snapshot, reached: Option<Arc<Server>>, secured: Option<Arc<Secured>>) -> Grounds {
         let door = match (self.door, reached) {
             (Door::All(_), Some(server)) => Door::One(server),
             (door, _) => door,
         };
         let token = caller::asked_about(&self.principal, self.headers);
-        Grounds { caller: self.principal, token, address: self.client.address(), secured, door }
+        let (caller, address) = (self.principal, self.client.address());
+        Grounds { caller, token, address, secured, door, policy: gate.policy_print() }
     }
 }
 
@@ -274,9 +276,9 @@ pub(crate) async fn deed(
     let headers = caller.headers;
     passage.fact("parse", arrival::must_accept(server, headers, &call))?;
     // A caller who may not call learns nothing about tools and their schemas.
-    let permit =
-        passage.fact("authorize", authorize::call(&caller.principal, caller.client.address(), &server.name, &call))?;
-    passage.record.facts.rule = Some(permit.rule());
+    let asker = gate.asker(&caller.principal, caller.client.address());
+    let permit = passage.fact("authorize", authorize::call(&asker, &server.name, &call))?;
+    passage.record.facts.rule = Some(permit.rule().clone());
     let mirrors = match Catalog::tool_with_mirrors(&call) {
         // Nothing is repeated in headers where there are none.
         Some(_) if passage.local => Arc::default(),
@@ -301,8 +303,14 @@ pub(crate) async fn deed(
         passage.intend(gate).await?;
     }
     ticket.sent();
+    let projection = Projection::of(gate, caller.client, &caller.principal, server, vetted.call());
     let answered = server.forward(&vetted, caller.principal.id(), headers, session).await;
     let Answered { answer, opened } = passage.fact("forward", ticket.settle(&vetted, answered).await)?;
+    // What the caller may not use is not in its lists.
+    let answer = match projection {
+        Some(projection) => passage.fact("forward", projection.answer(answer))?,
+        None => answer,
+    };
     let handle = match opened {
         Some(opened) => passage.fact("session", handle(gate, caller, &opened.session, opened.revision))?,
         None => None,

@@ -255,6 +255,10 @@ pub(crate) fn message(refusal: &Refusal, id: Option<&Bytes>, correlation: Correl
 /// What a caller hears of a refusal beyond its words: the same on every transport.
 fn data(refusal: &Refusal, correlation: CorrelationId, now: Moment) -> Value {
     let row = refusal.reason().row();
+    if refusal.reason() == Reason::PolicyBroken {
+        let cause = refusal.cause_for_log().unwrap_or_default();
+        tracing::error!(%correlation, cause, "a rule of the policy could not be evaluated: denied");
+    }
     let (code, name) = row.code.names();
     let mut details = Map::new();
     if let Some(pointer) = refusal.pointer() {

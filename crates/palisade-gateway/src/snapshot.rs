@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use palisade_guard::authenticate::token::Tokens;
 use palisade_guard::authenticate::{self, Client, Clients, Key, Keys, Methods, Principal};
+use palisade_guard::authorize::Asker;
+use palisade_guard::authorize::policy::Policy;
 use palisade_guard::edge;
 use palisade_guard::identify;
 use palisade_guard::limit::subject::Subject;
@@ -22,6 +24,7 @@ use crate::issuers::{self, Remotes};
 use crate::lasting::Lasting;
 use crate::running::StartError;
 use crate::servers::{self, Servers, Surroundings};
+use crate::time;
 use crate::tokens::Mint;
 use crate::transport::tls::Tls;
 use crate::upstream::{Server, Upstream};
@@ -36,6 +39,8 @@ pub(crate) struct Snapshot {
     staleness: Duration,
     pub(crate) authenticate: authenticate::Config,
     pub(crate) message: message::Config,
+    /// Who may do what, where rules say so.
+    policy: Option<Arc<Policy>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) body_bytes: usize,
     pub(crate) signed_body_bytes: usize,
@@ -110,6 +115,7 @@ impl Snapshot {
                 }
             },
             message: message_config(&config.message),
+            policy: config.policy,
             body_bytes: config.message.body,
             signed_body_bytes: config.message.signed_body,
             header_bytes: config.message.header,
@@ -150,6 +156,21 @@ impl Snapshot {
             if caller.is_anonymous() { Subject::address(address) } else { self.limits.subject_of(caller.id()) };
         let limit = caller.grant().limit.unwrap_or(self.limits.per_caller());
         self.limits.caller(&subject, limit, now_ms)
+    }
+
+    /// A caller, as rights are judged now.
+    pub(crate) fn asker<'a>(&'a self, caller: &'a Principal, address: IpAddr) -> Asker<'a> {
+        Asker { policy: self.policy.as_deref(), caller, address, now: time::now() }
+    }
+
+    /// Whether rules decide what is in lists.
+    pub(crate) const fn has_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    /// Differs where the rules do.
+    pub(crate) fn policy_print(&self) -> Option<[u8; 32]> {
+        self.policy.as_ref().map(|policy| *policy.print())
     }
 
     /// The headers that are on every answer.

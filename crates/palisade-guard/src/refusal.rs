@@ -102,6 +102,8 @@ reasons! {
     SignatureReplayed:      Unauthorized,           1002,  401, 401, 401, Some(AuthFailure),     "the signature is not accepted";
     /// A known caller who may not do this.
     Forbidden:              Unauthorized,           1002,  200, 200, 403, Some(PolicyDenied),    "not allowed";
+    /// A rule of the policy that could not be evaluated: it may have been one that forbids.
+    PolicyBroken:           Unauthorized,           1002,  200, 200, 403, Some(PolicyDenied),    "not allowed";
     /// A token or key whose scopes do not cover this.
     ScopeMissing:           Unauthorized,           1002,  403, 403, 403, Some(PolicyDenied),    "the credential lacks a scope that this needs";
     /// The `Host` is not one of ours.

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod keys;
+mod policy;
 mod store;
 mod tokens;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use keys::{Desk, KeyFormat, Keys, One};
+pub(crate) use policy::{Explain, Policy};
 pub(crate) use store::{Copy as StoreCopy, Store as StoreWhat};
 pub(crate) use tokens::{Tokens, What as TokensWhat};
 
@@ -37,6 +39,9 @@ pub(crate) enum Command {
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Check, explain and test who may do what
+    #[command(subcommand)]
+    Policy(Policy),
     /// Make, list, rotate and withdraw keys
     #[command(subcommand)]
     Keys(Keys),

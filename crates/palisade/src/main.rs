@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Stdio(arguments) => cmd::stdio::stdio(*arguments),
         Command::Demo(arguments) => cmd::demo::demo(arguments),
         Command::Config(command) => cmd::config::config(command),
+        Command::Policy(command) => cmd::policy::policy(command),
         Command::Keys(command) => cmd::keys::keys(&command),
         Command::Connect(arguments) => cmd::connect::connect(*arguments),
         Command::Store(command) => cmd::store::store(&command),

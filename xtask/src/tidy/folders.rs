@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("identify", &["refusal"]),
     ("limit", &["refusal"]),
     ("authenticate", &["certificate", "clock", "digest", "grant", "refusal", "sign", "token", "identify::IpLists"]),
-    ("authorize", &["grant", "message", "refusal", "authenticate::Principal"]),
+    ("authorize", &["clock", "digest", "grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
     // The other side of it: we log in.
     ("login", &["digest", "token", "authenticate::resource"]),

@@ -135,8 +135,8 @@ pub(super) async fn answer(
     passage.record.facts.set_method(name);
     passage.record.facts.name = deed.target().map(|id| format!("managed:{}", id.as_str()).into());
     let address = passage.fact("identify", passage.record.facts.client.ok_or(Refusal::new(Reason::Internal)))?;
-    passage.fact("authorize", authorize::administer(caller, address, "keys", action))?;
-    passage.record.facts.rule = Some("scopes");
+    passage.fact("authorize", authorize::administer(&gate.asker(caller, address), "keys", action))?;
+    passage.record.facts.rule = Some("scopes".into());
     let body = passage.fact("parse", arrival::document(gate, body, &head.headers, BODY).await)?;
     if action == "write" {
         passage.intend(gate).await?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode, request};
 use palisade_guard::authenticate::{Presented, Principal};
+use palisade_guard::authorize::policy::Thing;
 use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Value, json};
 
@@ -84,7 +85,7 @@ pub(crate) async fn private(
         None => Vec::new(),
     };
     let value = match route {
-        Route::Tools => tools(gate, &seen).await,
+        Route::Tools => tools(gate, passage, &seen, caller).await,
         Route::Marketplace => marketplace(&seen),
         _ => status(gate),
     };
@@ -93,7 +94,7 @@ pub(crate) async fn private(
 
 /// The tools of every server that the caller may call, and how each is called at `/mcp`; a server that does not answer is
 /// named, not hidden.
-async fn tools(gate: &Snapshot, servers: &[Arc<Server>]) -> Value {
+async fn tools(gate: &Snapshot, passage: &Passage, servers: &[Arc<Server>], caller: &Principal) -> Value {
     let read = |server: Arc<Server>| async move { server.catalog.read(&server).await };
     let readings = aggregate::from_each(gate.aggregate.patience, servers, read).await;
     let names = aggregate::tool_names(gate, servers);
@@ -105,7 +106,12 @@ async fn tools(gate: &Snapshot, servers: &[Arc<Server>]) -> Value {
             unavailable.push(server.name.as_ref());
             continue;
         };
-        tools.extend(reading.tools.iter().cloned().map(|mut tool| {
+        let shown = |tool: &&Value| {
+            let name = tool.get("name").and_then(Value::as_str);
+            let asker = passage.record.facts.client.map(|address| gate.asker(caller, address));
+            name.zip(asker).is_some_and(|(name, asker)| asker.may_list(Thing::Tool, &server.name, name))
+        };
+        tools.extend(reading.tools.iter().filter(shown).cloned().map(|mut tool| {
             let name = tool.get("name").and_then(Value::as_str).map(|name| at_mcp.shown(place, name));
             if let Some(tool) = tool.as_object_mut() {
                 tool.insert("server".into(), server.name.as_ref().into());

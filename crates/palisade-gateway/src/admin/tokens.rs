@@ -109,10 +109,10 @@ pub(super) async fn answer(
     let allowed = match deed {
         Deed::Refresh if caller.refresh().is_some() => Ok(()),
         Deed::Refresh => Err(Refusal::new(Reason::Forbidden).says("send the refresh token as the Bearer credential")),
-        _ => authorize::administer(caller, address, "tokens", "write"),
+        _ => authorize::administer(&gate.asker(caller, address), "tokens", "write"),
     };
     passage.fact("authorize", allowed)?;
-    passage.record.facts.rule = Some(if deed == Deed::Refresh { "refresh-token" } else { "scopes" });
+    passage.record.facts.rule = Some(if deed == Deed::Refresh { "refresh-token" } else { "scopes" }.into());
     let body = passage.fact("parse", arrival::document(gate, body, &head.headers, BODY).await)?;
     passage.intend(gate).await?;
     let done = run(gate, live, deed, &body, caller).await;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::Principal;
+use palisade_guard::authorize::Asker;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::message::headers::REVISION;
 use palisade_guard::message::{Call, Message, Revision, json};
@@ -80,11 +81,10 @@ impl Link {
 
     /// Whether `gate` permits it too.
     pub(super) fn holds(&self, gate: &Snapshot) -> bool {
-        let End { server, client, principal, .. } = &self.end;
+        let End { server, client, principal, policy, .. } = &self.end;
         let door = Door::One(Arc::clone(server));
-        Grounds { caller: principal.clone(), token: None, address: client.address(), secured: None, door }
-            .hold(gate)
-            .is_ok()
+        let (caller, address, policy) = (principal.clone(), client.address(), *policy);
+        Grounds { caller, token: None, address, secured: None, door, policy }.hold(gate).is_ok()
     }
 }
 
@@ -100,13 +100,19 @@ struct End {
     client: Client,
     principal: Principal,
     headers: Arc<HeaderMap>,
+    /// Under which policy it was opened.
+    policy: Option<[u8; 32]>,
 }
 
 impl End {
     async fn run(self, session: Resumed) {
         let ended = async {
             let call = Call::End;
-            let permit = authorize::call(&self.principal, self.client.address(), &self.server.name, &call)?;
+            let permit = {
+                // Ending gives back what others wait for: no rule speaks of it.
+                let (caller, address) = (&self.principal, self.client.address());
+                authorize::call(&Asker { policy: None, caller, address, now: time::now() }, &self.server.name, &call)?
+            };
             let vetted = validate::call(&[], None, permit, call)?;
             self.server.forward(&vetted, self.principal.id(), &self.headers, Some(&session)).await
         };
@@ -296,6 +302,7 @@ async fn open(joined: &Arc<Joined>, visit: &Visit, server: &Arc<Server>) -> Resu
         client: visit.client,
         principal: visit.principal.clone(),
         headers: Arc::clone(&visit.headers),
+        policy: visit.gate.policy_print(),
     };
     let first = Link::new(None, joined.revision, end.clone());
     let way = Way::Legacy(Arc::clone(joined), Arc::new(first));

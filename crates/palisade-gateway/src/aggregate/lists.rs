@@ -253,9 +253,14 @@ impl Page {
         server: &Arc<str>,
         items: impl Iterator<Item = (usize, &'i Item)>,
     ) {
+        let asker = visit.asker();
+        let may_list = |name: &str| asker.may_list(names.thing(), server, name);
         for (number, item) in items {
             if self.next.is_some() {
                 return;
+            }
+            if !may_list(&item.name) {
+                continue;
             }
             let shown = names.shown(place, &item.name);
             if names.is_for_tools() && !visit.gate.message.tool_names.allow(&shown) {

@@ -80,7 +80,8 @@ pub(crate) fn seen<'g>(
     address: IpAddr,
 ) -> impl Iterator<Item = &'g Arc<Server>> {
     let servers = gate.servers.values();
-    servers.filter(move |server| server.is_open_to(caller) && server.lists.judge(address).is_ok())
+    let asker = gate.asker(caller, address);
+    servers.filter(move |server| server.is_open_to(&asker) && server.lists.judge(address).is_ok())
 }
 
 /// How the tools of these servers are called at `/mcp`: by the server's place and the tool's name. One alone is as it is.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use palisade_guard::authenticate::Principal;
+use palisade_guard::authorize::Asker;
+use palisade_guard::authorize::policy::Thing;
 use palisade_guard::identify::client_address::Client;
 use palisade_guard::message::{self, Body, Call, Facts, Revision, Shape, agree, headers};
 use palisade_guard::naming::{Addressed, Seen, Style, Unread, address, in_full, shown, shown_template};
@@ -16,6 +18,7 @@ use palisade_guard::{authorize, validate};
 use super::joined::{Joined, Link};
 use super::lists::from_each;
 use crate::pipeline::Caller;
+use crate::projected::Projection;
 use crate::snapshot::Snapshot;
 use crate::transport::sse::Event;
 use crate::upstream::catalog::{Earlier, Kind, Offered, Reading};
@@ -84,6 +87,11 @@ impl Visit {
         Ok(Way::Legacy(joined, link))
     }
 
+    /// Whoever calls, as rights are judged.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        self.gate.asker(&self.principal, self.client.address())
+    }
+
     /// How long one server may take for its part.
     pub(super) fn patience(&self) -> Duration {
         self.gate.aggregate.patience
@@ -134,10 +142,17 @@ impl Visit {
         link: Option<&Link>,
         call: Call,
     ) -> Result<Answered, Refusal> {
-        let permit = authorize::call(&self.principal, self.client.address(), &server.name, &call)?;
+        let permit = authorize::call(&self.asker(), &server.name, &call)?;
         let vetted = validate::call(&[], Some(headers), permit, call)?;
         let session = link.and_then(|link| link.session.as_ref());
-        server.forward(&vetted, self.principal.id(), headers, session).await
+        // Lists are asked whole, for their names belong to everybody: they are cut where they are merged.
+        let resumed = matches!(vetted.call(), Call::Stream { .. });
+        let projection = Projection::of(&self.gate, self.client, &self.principal, server, vetted.call());
+        let mut answered = server.forward(&vetted, self.principal.id(), headers, session).await?;
+        if let Some(projection) = projection.filter(|_| resumed) {
+            answered.answer = projection.answer(answered.answer)?;
+        }
+        Ok(answered)
     }
 
     /// Tells a server something, and does not mind what becomes of it.
@@ -238,6 +253,15 @@ impl View<'_> {
     /// Whether they are names of tools, which have a form of their own.
     pub(super) const fn is_for_tools(&self) -> bool {
         matches!(self.kind, Kind::Tools)
+    }
+
+    /// What they name, as policies say it.
+    pub(super) const fn thing(&self) -> Thing {
+        match self.kind {
+            Kind::Tools => Thing::Tool,
+            Kind::Prompts => Thing::Prompt,
+            Kind::Resources | Kind::Templates => Thing::Resource,
+        }
     }
 
     /// What a name addresses.

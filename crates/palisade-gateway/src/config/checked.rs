@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Uri};
 use palisade_guard::authenticate::CertificateRule;
+use palisade_guard::authorize::policy::Policy;
 use palisade_guard::grant::Grant;
 use palisade_guard::identify::IpLists;
 use palisade_guard::sign::Secrets;
@@ -53,6 +54,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What stands behind the gate, by name in order. Empty only with servers inside this process.
     pub servers: Vec<Server>,
+    /// Who may do what, where rules say so.
+    pub policy: Option<Arc<Policy>>,
     /// What all of them are together.
     pub aggregate: Aggregate,
     /// The journal.

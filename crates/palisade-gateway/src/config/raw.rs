@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod client;
+mod policy;
 mod security_headers;
 mod server;
 mod store;
@@ -22,6 +23,7 @@ use super::secret::Secret;
 pub(super) use aggregate::Aggregate;
 pub use aggregate::Prefix;
 pub(super) use client::Client;
+pub(super) use policy::Policy;
 pub(super) use security_headers::SecurityHeaders;
 pub(super) use server::{Server, Sign};
 pub(super) use store::Store;
@@ -48,6 +50,9 @@ pub(super) struct File {
     pub(super) auth: Auth,
     /// The MCP servers behind the gate, each at `/mcp/NAME`. A name is lower case letters, digits, `_` and `-`.
     pub(super) servers: BTreeMap<String, Server>,
+    /// Who may do what, by roles and rules; without it the credentials' own servers and scopes decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) policy: Option<Policy>,
     /// The aggregate of all servers at `/mcp`, where there are several.
     pub(super) aggregate: Aggregate,
     /// How much and how large.
@@ -69,6 +74,7 @@ impl Default for File {
             listen: Listen::default(),
             auth: Auth::default(),
             servers: BTreeMap::new(),
+            policy: None,
             aggregate: Aggregate::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -13,8 +13,7 @@ use std::task::{Context, Poll};
 
 use ::http::HeaderMap;
 use bytes::Bytes;
-use palisade_guard::authenticate::Principal;
-use palisade_guard::authorize;
+use palisade_guard::authorize::Asker;
 use palisade_guard::message::{Message, Revision};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::validate::Vetted;
@@ -132,8 +131,9 @@ pub(crate) enum Upstream {
 
 impl Server {
     /// Whether it exists to this caller.
-    pub(crate) fn is_open_to(&self, caller: &Principal) -> bool {
-        authorize::may_see(caller, &self.name) && (!self.signed || caller.signs() || caller.is_anonymous())
+    pub(crate) fn is_open_to(&self, asker: &Asker<'_>) -> bool {
+        let caller = asker.caller;
+        asker.may_see(&self.name) && (!self.signed || caller.signs() || caller.is_anonymous())
     }
 
     /// Sends one vetted call and waits for the answer's beginning.

@@ -143,7 +143,7 @@ pub struct Record {
     /// Whether an intent line was handed over: then a closing line must follow.
     pub intended: bool,
     /// The rule that allowed it.
-    pub rule: Option<&'static str>,
+    pub rule: Option<Cow<'static, str>>,
     /// How it ended.
     pub outcome: Outcome,
     /// The HTTP status of the answer.
@@ -322,11 +322,12 @@ impl Record {
             line.address("peer", peer);
         }
         line.maybe("principal", self.principal.as_deref()).maybe("server", self.server.as_deref());
-        for (name, word) in [("auth", self.auth), ("revision", self.revision), ("rule", self.rule)] {
+        for (name, word) in [("auth", self.auth), ("revision", self.revision)] {
             if let Some(word) = word {
                 line.word(name, word);
             }
         }
+        line.maybe("rule", self.rule.as_deref().map(|rule| bounded(rule, NAME)));
         line.maybe("method", self.method.as_deref().map(|method| bounded(method, WORD)));
         line.maybe("name", self.name.as_deref().map(|name| bounded(name, NAME)));
         // One JSON string or integer, bounded when the message was parsed.

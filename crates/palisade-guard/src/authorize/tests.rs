@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use super::{administer, call, may_see, reach};
+use super::{Asker, administer, call, may_see};
 use crate::authenticate::{self, Config, Key, Keys, Methods, Presented, Principal};
 use crate::clock::Moment;
 use crate::grant::{Grant, Scope, Scopes};
@@ -24,6 +24,11 @@ fn principal(grant: Grant) -> Principal {
         Presented { method: &Method::POST, uri: &uri, headers: &headers, secure: true, certificate: None, now };
     let config = Config::Credentials(Methods { keys, ..Methods::default() });
     authenticate::caller(&config, &presented).map(|verdict| verdict.principal().unwrap()).unwrap()
+}
+
+/// Who asks, where there is no policy.
+fn from(caller: &Principal, address: std::net::IpAddr) -> Asker<'_> {
+    Asker { policy: None, caller, address, now: Moment { monotonic_ms: 0, unix_ms: 0 } }
 }
 
 fn scoped(scopes: &[&str]) -> Principal {
@@ -47,20 +52,20 @@ fn said(method: &str, params: &str) -> Call {
 fn a_key_reaches_what_it_lists() {
     let (files, search): (Arc<str>, Arc<str>) = (Arc::from("files"), Arc::from("search"));
     let key = principal(Grant { servers: Some(vec![Arc::clone(&files)]), ..Grant::default() });
-    assert!(call(&key, HOME, &files, &Call::End).is_ok() && may_see(&key, &files));
-    assert_eq!(call(&key, HOME, &search, &Call::End).unwrap_err().reason(), Reason::UnknownPath);
+    assert!(call(&from(&key, HOME), &files, &Call::End).is_ok() && may_see(&key, &files));
+    assert_eq!(call(&from(&key, HOME), &search, &Call::End).unwrap_err().reason(), Reason::UnknownPath);
     assert!(!may_see(&key, &search));
 
     let lists = IpLists { allow: vec!["10.0.0.0/8".parse().unwrap()], deny: Vec::new() };
     let key = principal(Grant { lists, ..Grant::default() });
-    assert!(call(&key, HOME, &search, &Call::End).is_ok());
+    assert!(call(&from(&key, HOME), &search, &Call::End).is_ok());
     let away = "192.0.2.1".parse().unwrap();
-    assert_eq!(call(&key, away, &search, &Call::End).unwrap_err().reason(), Reason::AddressRefused);
+    assert_eq!(call(&from(&key, away), &search, &Call::End).unwrap_err().reason(), Reason::AddressRefused);
 }
 
 /// C1: whether `scopes` let a caller do this on the server `files`.
 fn check(scopes: &[&str], method: &str, params: &str, expected: Result<(), Reason>) {
-    let outcome = call(&scoped(scopes), HOME, &Arc::from("files"), &said(method, params));
+    let outcome = call(&from(&scoped(scopes), HOME), &Arc::from("files"), &said(method, params));
     let outcome = outcome.map(drop).map_err(|refusal| refusal.reason());
     assert_eq!(outcome, expected, "{scopes:?} {method} {params}");
 }
@@ -124,12 +129,12 @@ fn a_wildcard_does_not_climb() {
 /// C1: administration must be named, and whoever has no scopes has none of it.
 #[test]
 fn administration_must_be_named() {
-    assert!(administer(&scoped(&["palisade:keys:write"]), HOME, "keys", "write").is_ok());
-    assert!(administer(&scoped(&["palisade:*"]), HOME, "tokens", "read").is_ok());
+    assert!(administer(&from(&scoped(&["palisade:keys:write"]), HOME), "keys", "write").is_ok());
+    assert!(administer(&from(&scoped(&["palisade:*"]), HOME), "tokens", "read").is_ok());
     for caller in
         [principal(Grant::default()), scoped(&["mcp:*"]), scoped(&["palisade:keys:read"]), Config::anonymous()]
     {
-        assert_eq!(administer(&caller, HOME, "keys", "write").unwrap_err().reason(), Reason::ScopeMissing);
+        assert_eq!(administer(&from(&caller, HOME), "keys", "write").unwrap_err().reason(), Reason::ScopeMissing);
     }
 }
 
@@ -158,13 +163,14 @@ fn what_is_no_scope() {
     let among = Scopes::among("openid mcp:tools:call:files  profile");
     assert_eq!(among.words().collect::<Vec<_>>(), ["mcp:tools:call:files/*"]);
     let caller = principal(Grant { scopes: Some(among), ..Grant::default() });
-    assert!(reach(&caller, HOME, &Arc::from("files")).is_ok());
+    assert!(from(&caller, HOME).reach(&Arc::from("files")).is_ok());
 }
 
 /// B6: a refusal for want of a scope names the scope that is needed, and no credential's own.
 #[test]
 fn a_missing_scope_is_named() {
     let refusal =
-        call(&scoped(&["mcp:prompts"]), HOME, &Arc::from("files"), &said("tools/call", r#"{"name":"x"}"#)).unwrap_err();
+        call(&from(&scoped(&["mcp:prompts"]), HOME), &Arc::from("files"), &said("tools/call", r#"{"name":"x"}"#))
+            .unwrap_err();
     assert_eq!(refusal.challenge_value(), Some(r#"Bearer error="insufficient_scope", scope="mcp:tools:call:files""#));
 }

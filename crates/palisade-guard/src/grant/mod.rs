@@ -5,7 +5,7 @@ mod scopes;
 
 use std::sync::Arc;
 
-pub use scopes::{Deed, NotAScope, SCOPE_BYTES, Scope, Scopes, deeds};
+pub use scopes::{Deed, NotAScope, SCOPE_BYTES, Scope, ScopeParts, Scopes, climbs, deeds};
 
 use crate::identify::IpLists;
 

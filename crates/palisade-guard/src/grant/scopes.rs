@@ -12,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::glob;
+use crate::message::json::text_of;
 use crate::message::{Call, Message, Targets};
 
 /// Scopes of one holder.
@@ -26,6 +27,21 @@ pub struct Scope {
     action: Box<str>,
     server: Box<str>,
     name: Box<str>,
+}
+
+/// The parts of a scope; `*` stands for any run of characters.
+#[derive(Debug, Clone, Copy)]
+pub struct ScopeParts<'s> {
+    /// Whether it is about the administration, and not about MCP: then `kind` names its part.
+    pub administers: bool,
+    /// The kind of thing.
+    pub kind: &'s str,
+    /// What may be done.
+    pub action: &'s str,
+    /// On which servers.
+    pub server: &'s str,
+    /// To things of which names.
+    pub name: &'s str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +148,23 @@ pub struct Deed<'a> {
     name: Option<&'a str>,
 }
 
+impl<'a> Deed<'a> {
+    /// The kind of thing: `tools`.
+    pub const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What is done: `call`.
+    pub const fn action(&self) -> &'static str {
+        self.action
+    }
+
+    /// The name it acts on, which only lists do not have.
+    pub const fn name(&self) -> Option<&'a str> {
+        self.name
+    }
+}
+
 impl fmt::Display for Deed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mcp:{}:{}", self.kind, self.action)
@@ -152,7 +185,7 @@ pub fn deeds(call: &Call) -> Vec<Deed<'_>> {
             named("resources", "read")
         }
         "prompts/list" => list("prompts"),
-        "completion/complete" if message.param(&["ref", "uri"]).is_some() => named("resources", "read"),
+        "completion/complete" if is_of_resource(message) => named("resources", "read"),
         "prompts/get" | "completion/complete" => named("prompts", "get"),
         "tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" | "tasks/list" => {
             vec![Deed { kind: "tasks", action: "use", name: None }]
@@ -160,6 +193,12 @@ pub fn deeds(call: &Call) -> Vec<Deed<'_>> {
         _ if message.method().is_some() => Vec::new(),
         vendors => vec![Deed { kind: "methods", action: "call", name: Some(vendors) }],
     }
+}
+
+/// Whether a completion is a resource template's: by its type, as the server takes it, whatever else stands beside it.
+fn is_of_resource(message: &Message) -> bool {
+    let kind = message.param(&["ref", "type"]).and_then(|(span, _)| message.bytes().get(span));
+    kind.is_some_and(|kind| text_of(kind) == "ref/resource")
 }
 
 fn names(message: &Message) -> impl Iterator<Item = &str> {
@@ -181,6 +220,11 @@ impl Scopes {
     /// Those of ours among a token's scopes, separated by spaces. Others' are left out.
     pub fn among(texts: &str) -> Self {
         Self(texts.split(' ').filter_map(|text| text.parse().ok()).collect())
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
     }
 
     /// The scopes as they are written.
@@ -213,7 +257,14 @@ impl Scopes {
 }
 
 impl Scope {
-    fn is_about(&self, server: &str) -> bool {
+    /// What it says, part by part.
+    pub fn parts(&self) -> ScopeParts<'_> {
+        let Self { family, kind, action, server, name } = self;
+        ScopeParts { administers: *family == Family::Palisade, kind, action, server, name }
+    }
+
+    /// Whether it is about things on this server.
+    pub fn is_about(&self, server: &str) -> bool {
         self.family == Family::Mcp && glob::matches(self.server.as_bytes(), server.as_bytes())
     }
 
@@ -241,7 +292,7 @@ fn says(word: &str, wanted: &str) -> bool {
 }
 
 /// Whether a part of a URI's path may be `..`, plain or encoded, for whoever reads it.
-fn climbs(uri: &str) -> bool {
+pub fn climbs(uri: &str) -> bool {
     let uri = uri.to_ascii_lowercase();
     uri.contains("..") || uri.contains("%2e") || uri.contains("%25") || uri.contains('\\') || uri.contains("%5c")
 }

@@ -7,6 +7,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod health;
 pub(crate) mod keys;
+pub(crate) mod policy;
 mod private_file;
 pub(crate) mod run;
 mod serve;

@@ -59,7 +59,17 @@ impl Gate {
 
     /// `palisade run --config` with this text, in which `DIR` is the test's own folder.
     pub(crate) fn configured(text: &str) -> Self {
+        Self::configured_with(text, &[])
+    }
+
+    /// The same with other files beside it.
+    pub(crate) fn configured_with(text: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         let file = dir.path().join("palisade.toml");
         write_private(&file, &text.replace("DIR", &dir.path().display().to_string()));
         let mut line = palisade();

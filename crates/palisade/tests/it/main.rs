@@ -31,6 +31,7 @@ mod many_servers;
 mod oauth;
 mod once;
 mod pages;
+mod policy;
 mod postgres;
 mod production;
 mod real_clients;

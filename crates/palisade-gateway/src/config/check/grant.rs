@@ -84,4 +84,4 @@ fn server(at: &str, name: &str, servers: &[Arc<str>], check: &mut Check<'_>) -> 
     found
 }
 
-const SCOPE_CURE: &str = "write it like \"mcp:tools:call:SERVER/TOOL\" or \"palisade:keys:read\"";
+pub(super) const SCOPE_CURE: &str = "write it like \"mcp:tools:call:SERVER/TOOL\" or \"palisade:keys:read\"";

@@ -8,6 +8,7 @@ mod clients;
 mod grant;
 pub(super) mod keys;
 pub(super) mod listen;
+mod policy;
 mod postgres;
 pub(super) mod quantity;
 mod server;
@@ -114,6 +115,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         notes.push("--api-key shows the key to every process on this machine: use --api-key-file".to_owned());
     }
     let servers = server::all(&raw.servers, check);
+    let policy = raw.policy.as_ref().and_then(|policy| policy::read(policy, &names, check));
     Config {
         environment: raw.environment,
         monitoring: raw.monitoring,
@@ -131,6 +133,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
         message: message(&raw.limits, check),
         timeouts: timeouts(&raw.timeouts, check),
         servers,
+        policy,
         aggregate: Aggregate {
             prefix: raw.aggregate.prefix,
             timeout: check.duration("aggregate.timeout", &raw.aggregate.timeout, 3600 * SECOND),

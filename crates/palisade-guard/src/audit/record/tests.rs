@@ -25,7 +25,7 @@ fn a_closing_line_says_everything() {
     record.client = Some("192.0.2.7".parse().unwrap());
     record.peer = Some("10.0.0.1".parse().unwrap());
     record.args_digest = Some([0xab; 32]);
-    record.rule = Some("key");
+    record.rule = Some("key".into());
     record.outcome = Outcome::AnsweredWithError(-32602);
     (record.duration_us, record.bytes_in, record.bytes_out, record.http_status) = (1500, 10, 20, 200);
     let line = closing(&record);
