@@ -5,7 +5,7 @@
 
 mod cases;
 
-use cases::{audit, authenticate, limit, message, signed, token};
+use cases::{audit, authenticate, limit, message, policy, signed, token};
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::time::Instant;
@@ -43,6 +43,8 @@ fn main() -> io::Result<()> {
     time("limit admit, used up", used_up, |used_up| black_box(limit::admit(used_up).is_ok()))?;
     time("signature, headers of our own", signed::by_headers(), |input| black_box(signed::verify(input).is_ok()))?;
     time("signature, RFC 9421", signed::by_messages(), |input| black_box(signed::verify(input).is_ok()))?;
+    time("policy, decided before", policy::rules(), |asked| black_box(policy::known(asked)))?;
+    time("policy, one argument, 226 rules", policy::rules(), |asked| black_box(policy::by_argument(asked)))?;
     time("limit fields of an answer", quota, |quota| black_box(quota.fields()))?;
     time("record, line of the intent", audit::answered(), audit::intent)?;
     time("record, closing line", audit::answered(), audit::closing)

@@ -9,5 +9,6 @@ pub(crate) mod audit;
 pub(crate) mod authenticate;
 pub(crate) mod limit;
 pub(crate) mod message;
+pub(crate) mod policy;
 pub(crate) mod signed;
 pub(crate) mod token;

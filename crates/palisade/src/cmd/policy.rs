@@ -35,13 +35,11 @@ fn check(file: &Path) -> Result<ExitCode, ExitCode> {
 fn load(file: &Path) -> Result<(Config, Arc<Rules>), ExitCode> {
     let loaded = config::load(&Flags::default(), Some(file), &config::env::system(), Start::File);
     let config = loaded.map_err(|faults| say::faults(&faults))?.config;
-    match config.policy.clone() {
-        Some(rules) => Ok((config, rules)),
-        None => {
-            say::err(format_args!("{}: there is no [policy]: the credentials' own scopes decide", file.display()));
-            Err(ExitCode::FAILURE)
-        }
+    if let Some(rules) = config.policy.clone() {
+        return Ok((config, rules));
     }
+    say::err(format_args!("{}: there is no [policy]: the credentials' own scopes decide", file.display()));
+    Err(ExitCode::FAILURE)
 }
 
 /// One question, whatever it came from.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::edge::config;
-use crate::gate::{Answer, Gate, KEY, OTHER};
+use crate::gate::{Answer, Gate, KEY, OTHER, output, until, write_private};
+use crate::reload::{is_open, rest, settings, streaming};
 use crate::upstream::{Request, Upstream, json as answer, result};
 
 const TOOLS: &str = r#"[ {"name":"see_balance"} , {"name":"pay","inputSchema":{"type":"object"}}, {"name":"fetch"},{"name":"open"},{"name":"wipe"} ]"#;
@@ -226,4 +227,73 @@ fn scopes_stay_a_ceiling() {
     let calls =
         |tool: &str| gate.post(&[], &said("tools/call", &format!(r#"{{"name":"{tool}","arguments":{{}}}}"#))).status;
     assert_eq!((calls("pay"), calls("see_balance")), (200, 403));
+}
+
+/// I2, C2: a reload changes rights at once, those of open streams too; one with a fault in a rule changes nothing.
+#[test]
+fn a_reload_changes_rights() {
+    let rogue = streaming();
+    let server = format!("url = \"{}\"", rogue.url());
+    let policy = |rest: &str| {
+        format!(
+            "per_caller_per_minute = 60000\n[policy]\n{rest}[[policy.bindings]]\nroles = [\"developer\"]\ncallers = [\"key:test\"]\n"
+        )
+    };
+    let text = |rest: &str| settings(&[("test", KEY), ("other", OTHER)], &[("one", &server)], &policy(rest));
+    let other = "[[policy.bindings]]\nroles = [\"viewer\"]\ncallers = [\"key:other\"]\n";
+    let gate = Gate::configured_with(
+        &text(other),
+        &[("rules/a.cedar", "permit (principal, action, resource in Server::\"two\");")],
+    );
+    let mut standing = gate.open("GET", "one", OTHER, &[("Content-Length", "")], b"");
+    gate.replace(&text(&format!("files = [\"rules/*.cedar\"]\n{other}")));
+    until("the fault to be told", || gate.log.lock().unwrap().contains("is none of the servers").then_some(()));
+    assert!(is_open(&mut standing));
+    assert_eq!(gate.ping("one", OTHER).status, 200);
+    gate.replace(&text(""));
+    until("the right to be gone", || (gate.ping("one", OTHER).status == 404).then_some(()));
+    let (said, _) = rest(&mut standing);
+    assert!(!said.contains("result"), "{said}");
+    assert_eq!(gate.ping("one", KEY).status, 200);
+}
+
+/// C2, C4: the three commands say what is wrong, what decides, and whether cases hold.
+#[test]
+fn commands_check_explain_and_test() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_private(&path, &text.replace("DIR", &dir.path().display().to_string()));
+        path.display().to_string()
+    };
+    let clerk = format!("[[auth.keys]]\nname = \"ann\"\nkey = \"{OTHER}\"\ngroups = [\"clerks\"]\n");
+    let file = put("palisade.toml", &config("http://127.0.0.1:9/mcp", &(clerk + CLERK)));
+    let rules = put("rules/bank.cedar", RULES);
+    let run = |arguments: &[&str]| {
+        let output = output(&[arguments, &["--config", &file]].concat(), &[]);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (code, said) = run(&["policy", "check"]);
+    assert!(code == Some(0) && said.contains("ok"), "{said}");
+    let explain =
+        |args: &str| run(&["policy", "explain", "--caller", "key:ann", "--tool", "stub/pay", "--args", args]).1;
+    let said = explain(r#"{"amount":5}"#);
+    assert!(said.starts_with("allowed: the rule \"small payments\"") && said.contains("bank.cedar:2"), "{said}");
+    assert!(explain(r#"{"amount":5000}"#).starts_with("denied: no rule permits it"));
+    assert!(explain("{}").starts_with("denied: a rule could not be evaluated"));
+    let case = |amount: u32, expect: &str| {
+        format!(
+            "[[cases]]\ncaller = \"key:ann\"\ntool = \"stub/pay\"\nargs = {{ amount = {amount} }}\nexpect = \"{expect}\"\nlisted = true\n"
+        )
+    };
+    let good = put("good.toml", &(case(5, "allow") + &case(5000, "deny")));
+    let bad = put("bad.toml", &(case(5, "allow") + &case(5000, "allow")));
+    assert_eq!(run(&["policy", "test", &good]).0, Some(0));
+    let (code, said) = run(&["policy", "test", &bad]);
+    assert!(code == Some(1) && said.contains("case 2") && said.contains("2 cases, 1 failed"), "{said}");
+    put("rules/bank.cedar", &RULES.replace("stub/fetch", "stab/fetch"));
+    let (code, said) = run(&["policy", "check"]);
+    assert!(code == Some(78) && said.contains(&format!("{rules}:6")) && said.contains("can never match"), "{said}");
 }

@@ -23,7 +23,9 @@ pub(super) fn read(raw: &raw::Policy, servers: &[Arc<str>], check: &mut Check<'_
     match Policy::compile(&source, servers) {
         Ok(policy) => Some(Arc::new(policy)),
         Err(findings) => {
-            findings.iter().for_each(|finding| report(finding, check));
+            for finding in &findings {
+                report(finding, check);
+            }
             None
         }
     }
@@ -70,7 +72,7 @@ fn bindings(raw: &raw::Policy, check: &mut Check<'_>) -> Vec<Binding> {
             };
             check.fault(&format!("{at}.roles"), format!("{name:?} is not a role"), cure);
         }
-        for name in binding.callers.iter().filter(|name| !name.contains(':')) {
+        for name in binding.callers.iter().filter(|name| !name.contains(':') && *name != "anonymous") {
             let cure = format!("write its kind in front, like \"key:{name}\" or \"client:{name}\"");
             check.fault(&format!("{at}.callers"), format!("{name:?} is not the name of a caller"), cure);
         }
@@ -105,7 +107,8 @@ fn files(raw: &raw::Policy, check: &mut Check<'_>) -> Vec<Text> {
             match text(&path) {
                 Ok(text) => texts.push(Text { path: path.display().to_string().into(), text }),
                 Err(why) => {
-                    check.fault(&setting, format!("{}: {why}", path.display()), "name a readable file of UTF-8 text")
+                    let problem = format!("{}: {why}", path.display());
+                    check.fault(&setting, problem, "name a readable file of UTF-8 text");
                 }
             }
         }
