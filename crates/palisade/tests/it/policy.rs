@@ -13,7 +13,7 @@ const TOOLS: &str = r#"[ {"name":"see_balance"} , {"name":"pay","inputSchema":{"
 fn bank(request: &Request) -> Vec<u8> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let list = match body["method"].as_str() {
-        Some("tools/list") => format!(r#"{{"tools": {TOOLS} ,"nextCursor":"n"}}"#),
+        Some("tools/list") => format!(r#"{{"tools": {TOOLS} , "ttl": 1.50}}"#),
         Some("resources/list") => r#"{"resources":[{"uri":"file:///pub/a"},{"uri":"file:///etc/b"}]}"#.to_owned(),
         Some("resources/templates/list") => {
             r#"{"resourceTemplates":[{"uriTemplate":"file:///pub/{n}"},{"uriTemplate":"file:///etc/{n}"}]}"#.to_owned()
@@ -191,7 +191,7 @@ fn lists_show_what_may_be_used() {
     assert_eq!(listed(&gate, "prompts/list", "prompts", "name"), ["hello"]);
     let text = clerk(&gate, "tools/list", "{}").text();
     assert!(
-        text.contains(r#"{"name":"pay","inputSchema":{"type":"object"}}"#) && text.contains(r#""nextCursor":"n"}"#)
+        text.contains(r#"{"name":"pay","inputSchema":{"type":"object"}}"#) && text.contains(r#" , "ttl": 1.50}"#)
     );
 
     let api = gate.raw(&gate.request("GET", "/api/tools", &[("Authorization", ""), ("X-API-Key", OTHER)], b""));
@@ -293,7 +293,7 @@ fn commands_check_explain_and_test() {
     assert_eq!(run(&["policy", "test", &good]).0, Some(0));
     let (code, said) = run(&["policy", "test", &bad]);
     assert!(code == Some(1) && said.contains("case 2") && said.contains("2 cases, 1 failed"), "{said}");
-    put("rules/bank.cedar", &RULES.replace("stub/fetch", "stab/fetch"));
+    std::fs::write(&rules, RULES.replace("stub/fetch", "stab/fetch")).unwrap();
     let (code, said) = run(&["policy", "check"]);
     assert!(code == Some(78) && said.contains(&format!("{rules}:6")) && said.contains("can never match"), "{said}");
 }
