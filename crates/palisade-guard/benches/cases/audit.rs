@@ -26,7 +26,7 @@ pub(crate) fn answered() -> Input {
     record.peer = Some([10, 0, 0, 1].into());
     record.principal = Some("key:ci".into());
     record.server = Some("everything".into());
-    (record.auth, record.revision, record.rule) = (Some("key"), Some("2026-07-28"), Some("key"));
+    (record.auth, record.revision, record.rule) = (Some("key"), Some("2026-07-28"), Some("key".into()));
     record.rpc_id = Some(Bytes::from_static(b"\"call-17\""));
     record.args_digest = Some([0xab; 32]);
     record.outcome = Outcome::Answered;

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use palisade_gateway::config::{self, Config, Flags, Start};
 use palisade_guard::authorize::policy::{Action, Deed, Policy as Rules, Thing, Verdict, Who};
@@ -161,7 +160,7 @@ const fn outcome(verdict: &Verdict) -> &'static str {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    palisade_gateway::now().unix_ms / 1000
 }
 
 fn test(file: &Path, config: &Path) -> Result<ExitCode, ExitCode> {

@@ -190,9 +190,7 @@ fn lists_show_what_may_be_used() {
     assert_eq!(listed(&gate, "resources/templates/list", "resourceTemplates", "uriTemplate"), ["file:///pub/{n}"]);
     assert_eq!(listed(&gate, "prompts/list", "prompts", "name"), ["hello"]);
     let text = clerk(&gate, "tools/list", "{}").text();
-    assert!(
-        text.contains(r#"{"name":"pay","inputSchema":{"type":"object"}}"#) && text.contains(r#" , "ttl": 1.50}"#)
-    );
+    assert!(text.contains(r#"{"name":"pay","inputSchema":{"type":"object"}}"#) && text.contains(r#" , "ttl": 1.50}"#));
 
     let api = gate.raw(&gate.request("GET", "/api/tools", &[("Authorization", ""), ("X-API-Key", OTHER)], b""));
     let tools = api.json()["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>();
