@@ -110,7 +110,8 @@ impl Walk<'_> {
 
     fn unknown(&mut self, span: Range<usize>, name: &str, path: &str, schema: &Schema) {
         let known = schema.get("properties").and_then(Schema::as_object).into_iter().flatten();
-        let names: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
         let cure = match nearest(name, &names) {
             Some(near) => {
                 self.faults.tried(join(path, near));
