@@ -181,26 +181,25 @@ impl Snapshot {
         headers
     }
 
-    /// Whether calls reach each server, as far as the last ones tell.
-    pub(crate) fn server_states(&self) -> Value {
-        let states = self.servers.values().map(|server| (server.name.to_string(), server.upstream.state().into()));
-        Value::Object(states.collect())
-    }
-
     /// What is known of each issuer of tokens.
     pub(crate) fn issuer_states(&self) -> Value {
         let states = self.issuers.iter().map(|(url, remote)| (url.to_string(), remote.status()));
         Value::Object(states.collect())
     }
+}
 
-    /// Legacy sessions that hold a child, by server.
-    pub(crate) fn session_counts(&self) -> Value {
-        let counts = self.servers.values().filter_map(|server| match &server.upstream {
-            Upstream::Stdio(upstream) => Some((server.name.to_string(), Value::from(upstream.session_count()))),
-            Upstream::Http(_) => None,
-        });
-        Value::Object(counts.collect())
-    }
+/// Whether each of these servers is reached.
+pub(crate) fn server_states(servers: &[Arc<Server>]) -> Value {
+    Value::Object(servers.iter().map(|server| (server.name.to_string(), server.upstream.state().into())).collect())
+}
+
+/// Legacy sessions that hold a child, by server.
+pub(crate) fn session_counts(servers: &[Arc<Server>]) -> Value {
+    let counts = servers.iter().filter_map(|server| match &server.upstream {
+        Upstream::Stdio(upstream) => Some((server.name.to_string(), Value::from(upstream.session_count()))),
+        Upstream::Http(_) => None,
+    });
+    Value::Object(counts.collect())
 }
 
 fn millis(time: Duration) -> u64 {

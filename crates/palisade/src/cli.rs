@@ -209,6 +209,7 @@ pub(crate) struct Health {
 
 /// `palisade connect`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Connect {
     /// The server's MCP endpoint
     pub(crate) url: String,
@@ -221,6 +222,9 @@ pub(crate) struct Connect {
     /// The key id of the signatures, where the file does not say it
     #[arg(long, value_name = "ID", requires = "signed")]
     pub(crate) key_id: Option<String>,
+    /// Send the key over plain HTTP to another machine, where everybody on the way can read it
+    #[arg(long, requires = "key_file")]
+    pub(crate) danger_plain_http: bool,
     /// Log in with a browser (OAuth) when the server asks for it
     #[arg(long, conflicts_with_all = ["key_file", "signed"])]
     pub(crate) oauth: bool,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode, request};
 use palisade_guard::authenticate::{Presented, Principal};
-use palisade_guard::authorize::policy::Thing;
+use palisade_guard::authorize::{self, policy::Thing};
 use palisade_guard::refusal::{Reason, Refusal};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::aggregate;
 use crate::passage::Passage;
 use crate::reply::Reply;
 use crate::route::Route;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::time;
 use crate::transport::http::Content;
 use crate::upstream::Server;
@@ -80,14 +80,17 @@ pub(crate) async fn private(
     if !is_reading(head) {
         return passage.fact("route", Err(Refusal::new(Reason::MethodNotAllowed)));
     }
-    let seen: Vec<_> = match passage.record.facts.client {
-        Some(address) => aggregate::seen(gate, caller, address).cloned().collect(),
-        None => Vec::new(),
-    };
+    let mut seen: Vec<_> = Vec::new();
+    if let Some(address) = passage.record.facts.client {
+        let asker = gate.asker(caller, address);
+        passage.fact("authorize", authorize::read(&asker))?;
+        let is_shown = |server: &&Arc<Server>| !matches!(route, Route::Tools) || asker.may_list_tools(&server.name);
+        seen.extend(aggregate::seen(gate, caller, address).filter(is_shown).cloned());
+    }
     let value = match route {
         Route::Tools => tools(gate, passage, &seen, caller).await,
         Route::Marketplace => marketplace(&seen),
-        _ => status(gate),
+        _ => status(gate, &seen),
     };
     Ok(Reply::json(&value))
 }
@@ -136,7 +139,8 @@ fn marketplace(servers: &[Arc<Server>]) -> Value {
     json!({"servers": servers.collect::<Vec<_>>(), "aggregate": "/mcp"})
 }
 
-fn status(gate: &Snapshot) -> Value {
+/// How the gateway fares, with the servers that the caller may see.
+fn status(gate: &Snapshot, seen: &[Arc<Server>]) -> Value {
     let (requests, open, refused) = gate.lasting.counters.requests();
     let events: serde_json::Map<_, _> =
         gate.lasting.counters.events().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
@@ -154,9 +158,9 @@ fn status(gate: &Snapshot) -> Value {
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
         "store": gate.lasting.follower.status(gate.staleness()),
         "journal": gate.lasting.journal_status(),
-        "servers": gate.server_states(),
+        "servers": snapshot::server_states(seen),
         "configuration": gate.lasting.loads.status(),
-        "sessions": gate.session_counts(),
+        "sessions": snapshot::session_counts(seen),
         "issuers": gate.issuer_states(),
         "aggregate_sessions": gate.lasting.joined.len(),
     })

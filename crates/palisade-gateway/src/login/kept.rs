@@ -35,6 +35,10 @@ const NODES: usize = 256;
 /// Reads what is kept of a login at `resource`; none where there is no file yet.
 pub(super) fn read(path: &Path, resource: &str) -> io::Result<Option<Kept>> {
     let wrong = |what: &str| io::Error::other(format!("{} {what}", path.display()));
+    // Opening a pipe would wait for whoever writes to it.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Err(wrong("is no file"));
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| wrong(&format!("cannot be read ({error})")))?,

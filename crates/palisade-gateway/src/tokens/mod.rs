@@ -151,6 +151,11 @@ impl Mint {
         if name.is_empty() || name.len() > 512 || name.chars().any(char::is_control) {
             return Err(Error::Wrong("name", "write the name of a token, a family or a holder".to_owned()));
         }
+        // A name that nobody can have would be taken back in vain, and whoever did it believe a stolen token dead.
+        if kind == Kind::Holder && !["token:", "oauth:"].iter().any(|method| name.starts_with(method)) {
+            let cure = "write the holder as records name it: token:SUBJECT, or oauth:ISSUER:SUBJECT".to_owned();
+            return Err(Error::Wrong("name", cure));
+        }
         let mut writing = self.store.write(Durability::Strict).await?;
         self.take_back(&mut writing, (kind, name), now(), "token.revoke", by.who).await?;
         writing.commit().await?;

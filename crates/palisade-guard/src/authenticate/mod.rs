@@ -266,6 +266,8 @@ fn by_headers(methods: &Methods, presented: &Presented<'_>) -> Result<Option<Ver
         return tokens.judge(credential, presented).map(Some);
     }
     let Some(key) = methods.keys.find(credential) else {
+        // What begins as our own keys do is a mistyped one: nobody else is to be shown it.
+        let tokens = tokens.filter(|_| !credential.starts_with(OURS));
         if let Some(verdict) = tokens.and_then(|tokens| tokens.opaque(credential, presented)) {
             return verdict.map(Some);
         }
@@ -273,6 +275,9 @@ fn by_headers(methods: &Methods, presented: &Presented<'_>) -> Result<Option<Ver
     };
     Ok(Some(Verdict::Accept(by_key(key))))
 }
+
+/// How managed keys begin, where the operator has not chosen another prefix.
+const OURS: &[u8] = b"mcp_";
 
 /// A managed key is known by its form; `None` for every other credential.
 fn by_form(managed: &ManagedKeys, credential: &[u8], now: Moment) -> Option<Result<Verdict, Refusal>> {

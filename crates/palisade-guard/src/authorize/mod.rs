@@ -64,6 +64,11 @@ impl<'a> Asker<'a> {
         self.policy.is_none_or(|policy| policy.shows(&self.who(), thing, server, name))
     }
 
+    /// Whether the caller may have the list of a server's tools.
+    pub fn may_list_tools(&self, server: &str) -> bool {
+        self.caller.grant().scopes.as_ref().is_none_or(|scopes| scopes.cover(server, &Deed::LIST_TOOLS))
+    }
+
     /// Whether the caller may know that `server` exists.
     pub fn may_see(&self, server: &Arc<str>) -> bool {
         may_see(self.caller, server) && self.policy.is_none_or(|policy| policy.reaches(&self.who(), server))
@@ -82,6 +87,11 @@ impl<'a> Asker<'a> {
             Some(_) => "key-servers",
         })
     }
+}
+
+/// Decides whether the caller may read what the gateway says of itself, from where the caller is.
+pub fn read(asker: &Asker<'_>) -> Result<(), Refusal> {
+    asker.caller.grant().lists.judge(asker.address).map_err(|refusal| refusal.because("the key's IP list"))
 }
 
 /// Decides whether this may be done on `server`.

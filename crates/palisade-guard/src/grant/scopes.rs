@@ -149,6 +149,9 @@ pub struct Deed<'a> {
 }
 
 impl<'a> Deed<'a> {
+    /// What `tools/list` needs.
+    pub const LIST_TOOLS: Deed<'static> = Deed { kind: "tools", action: "list", name: None };
+
     /// The kind of thing: `tools`.
     pub const fn kind(&self) -> &'static str {
         self.kind

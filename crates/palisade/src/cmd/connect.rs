@@ -5,6 +5,7 @@
 //!
 //! Standard output belongs to the protocol: whatever there is to say goes to standard error.
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -67,6 +68,13 @@ fn credential(arguments: &Connect) -> Result<Option<Credential>, String> {
     let Some(path) = &arguments.key_file else {
         return if arguments.signed { Err("--signed needs --key-file FILE".to_owned()) } else { Ok(None) };
     };
+    if !arguments.signed && !arguments.danger_plain_http && !is_private(&arguments.url) {
+        return Err(
+            "the key would go over plain HTTP, where everybody on the way can read it: use https://, or --signed, \
+                    or --danger-plain-http"
+                .to_owned(),
+        );
+    }
     let private_file::Named { name, secret } = private_file::read(path)?;
     let secret = Secret::new(secret);
     if !arguments.signed {
@@ -74,4 +82,12 @@ fn credential(arguments: &Connect) -> Result<Option<Credential>, String> {
     }
     let key_id = arguments.key_id.clone().or(name).unwrap_or_else(|| DEFAULT_KEY_ID.to_owned());
     Ok(Some(Credential::Signature { key_id, secret }))
+}
+
+/// Whether nobody on the way can read what is sent there. What is no URL is told later, with its cure.
+fn is_private(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else { return true };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_here || url.scheme_str() != Some("http")
 }

@@ -69,6 +69,22 @@ fn a_key_connects_too() {
     assert!(report.error.is_some(), "a wrong secret got in");
 }
 
+/// B2: a key goes to another machine over TLS, or not at all.
+#[test]
+fn a_key_does_not_go_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    write_private(&key, "bench-key-00000\n");
+    let mut connect = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    connect.args(["connect", "http://192.0.2.1:9/mcp", "--key-file", key.to_str().unwrap()]).stdin(Stdio::null());
+    let refused = connect.output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(78), "{told}");
+    assert!(told.contains("--danger-plain-http"), "{told}");
+    let meant = connect.arg("--danger-plain-http").output().unwrap();
+    assert!(meant.status.success(), "{}", String::from_utf8_lossy(&meant.stderr));
+}
+
 /// B2: what the other side refuses is heard in its own words, under the id of the request.
 #[test]
 fn refusals_are_the_other_sides() {

@@ -54,3 +54,27 @@ fn a_server_outside_all_scopes_does_not_exist() {
     assert_eq!(market.json()["servers"], serde_json::json!([]));
     assert!(upstream.requests().is_empty());
 }
+
+/// B2, C3: the gateway's own pages keep to the credential as MCP does: its addresses, its scopes, its servers.
+#[test]
+fn pages_keep_to_the_credential() {
+    let upstream = Upstream::echo();
+    let read = |more: &str, path: &str| {
+        let key = format!("[[auth.keys]]\nname = \"bound\"\nkey = \"{OTHER}\"\n{more}\n");
+        let text = format!("{key}[servers.hidden]\nurl = \"{}\"\n", upstream.url());
+        let gate = Gate::configured(&config(&upstream.url(), &text));
+        gate.raw(&gate.request("GET", path, &[("Authorization", ""), ("X-API-Key", OTHER)], b""))
+    };
+    for path in ["/api/tools", "/api/status", "/mcp/marketplace"] {
+        let elsewhere = read("allow = [\"10.0.0.0/8\"]", path);
+        assert_eq!((elsewhere.status, elsewhere.code().as_str()), (403, "MCP-002"), "{path}");
+        assert_eq!(read("allow = [\"127.0.0.0/8\"]", path).status, 200, "{path}");
+    }
+    let status = read("servers = [\"stub\"]", "/api/status");
+    assert!(!status.text().contains("hidden"), "{}", status.text());
+    assert!(read("", "/api/status").text().contains("hidden"));
+    upstream.requests();
+    let tools = read("scopes = [\"mcp:prompts\"]", "/api/tools").json();
+    assert_eq!((&tools["tools"], &tools["unavailable"]), (&serde_json::json!([]), &serde_json::json!([])));
+    assert!(read("scopes = [\"mcp:tools\"]", "/api/tools").text().contains("stub"));
+}

@@ -157,6 +157,8 @@ fn two_gateways_on_one_store_take_back_together() {
     let (said, ended) = rest(&mut there);
     assert!(ended.saturating_duration_since(revoked) < Duration::from_secs(1) && said.contains("MCP-002"), "{said}");
     assert!(is_open(&mut others));
+    let nobody = one.tokens(&["revoke", "--holder", "other"], "");
+    assert!(!nobody.status.success(), "no holder has such a name: nothing would be taken back");
     assert!(one.tokens(&["revoke", "--holder", "token:other"], "").status.success());
     until("all of a holder to be refused", || (two.calls(&other["access_token"]) == 401).then_some(()));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use palisade_guard::message::{self, Body, Facts, Message, Revision, agree};
+use palisade_guard::message::{self, Body, Facts, Message, Revision, agree, json};
 use palisade_guard::refusal::Refusal;
 
 use super::super::http::agreed_revision;
@@ -13,8 +13,6 @@ use super::legacy::LegacySession;
 
 /// How long the gateway waits for an answer to a question of its own.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Where the id stands in a question, which `serde_json` writes with sorted keys: `{"id":1,…`.
-const ID: std::ops::Range<usize> = 6..7;
 
 /// A legacy session of the gateway's own: its child ends with it.
 pub(crate) struct OwnSession {
@@ -27,7 +25,8 @@ impl StdioUpstream {
     /// Asks the shared child of a modern server.
     pub(crate) async fn ask_shared(&self, body: Bytes) -> Result<Bytes, Refusal> {
         let server = self.shared().await?;
-        let asked = server.exchange(&body, ID, None, Some(PATIENCE), PATIENCE).await?;
+        let (id, _) = json::find(&body, 0..body.len(), &["id"]).ok_or_else(|| invalid("a question without an id"))?;
+        let asked = server.exchange(&body, id, None, Some(PATIENCE), PATIENCE).await?;
         asked.response().await.map(|response| response.bytes)
     }
 
