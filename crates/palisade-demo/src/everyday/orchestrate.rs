@@ -139,7 +139,7 @@ fn find_text_operation(request: &str, lower: &str) -> Option<Found> {
     Some((position, "text_tools", arguments, word.to_owned()))
 }
 
-/// The names in an argument that is an object, once it is known to be small enough.
+/// The names in an argument that is an object, sorted, once it is known to be small enough.
 fn bounded(name: &str, object: Option<&Map<String, Value>>) -> Result<Vec<String>, Refusal> {
     let Some(object) = object else { return Ok(Vec::new()) };
     if object.len() > MOST_PROPERTIES {
@@ -152,7 +152,9 @@ fn bounded(name: &str, object: Option<&Map<String, Value>>) -> Result<Vec<String
     if bytes > MOST_BYTES {
         return Err(Refusal::argument(name, format_args!("has {bytes} bytes of JSON, {MOST_BYTES} are allowed")));
     }
-    Ok(object.keys().cloned().collect())
+    let mut names: Vec<String> = object.keys().cloned().collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 fn max_steps(options: Option<&Map<String, Value>>) -> Result<usize, Refusal> {
