@@ -13,7 +13,8 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
 });
 
 static SIGNED: LazyLock<String> = LazyLock::new(|| {
-    let claims = json!({"iss": "https://login.example", "sub": "ada", "aud": "a", "exp": NOW + 60});
+    // In the order of the alphabet, as the seed has them: a map may keep the order in which it was filled, or may not.
+    let claims = json!({"aud": "a", "exp": NOW + 60, "iss": "https://login.example", "sub": "ada"});
     signer().sign(Type::Access, &claims)
 });
 
