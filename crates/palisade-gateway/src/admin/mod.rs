@@ -102,6 +102,7 @@ async fn tools(gate: &Snapshot, passage: &Passage, servers: &[Arc<Server>], call
     let readings = aggregate::from_each(gate.aggregate.patience, servers, read).await;
     let names = aggregate::tool_names(gate, servers);
     let at_mcp = names.view();
+    let asker = passage.record.facts.client.map(|address| gate.asker(caller, address));
     let mut tools = Vec::new();
     let mut unavailable = Vec::new();
     for (place, (server, reading)) in servers.iter().zip(readings).enumerate() {
@@ -111,8 +112,7 @@ async fn tools(gate: &Snapshot, passage: &Passage, servers: &[Arc<Server>], call
         };
         let shown = |tool: &&Value| {
             let name = tool.get("name").and_then(Value::as_str);
-            let asker = passage.record.facts.client.map(|address| gate.asker(caller, address));
-            name.zip(asker).is_some_and(|(name, asker)| asker.may_list(Thing::Tool, &server.name, name))
+            name.zip(asker.as_ref()).is_some_and(|(name, asker)| asker.may_list(Thing::Tool, &server.name, name))
         };
         tools.extend(reading.tools.iter().filter(shown).cloned().map(|mut tool| {
             let name = tool.get("name").and_then(Value::as_str).map(|name| at_mcp.shown(place, name));

@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use palisade_guard::edge::destination::{self, Named};
+use palisade_guard::edge::destination::{self, Named, bare, is_here};
 use palisade_guard::token::SET_BYTES;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -139,13 +139,4 @@ where
         answer = answer => answer,
         ended = connection => Err(io::Error::other(format!("the connection ended: {ended:?}"))),
     }
-}
-
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-fn is_here(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::policy::{Action, Deed, Thing};
 use crate::message::json::{Bounds, scan, text_of};
-use crate::message::{Call, Message, Targets};
+use crate::message::{Call, Message};
 use crate::refusal::{Detail, Reason, Refusal};
 
 /// Everything that a call does to things of `server`. Empty for what whoever may see the server may do, lists too: what is
@@ -15,9 +15,9 @@ pub(super) fn of<'c>(server: &'c str, call: &'c Call, said: &'c Said) -> Vec<Dee
         let arguments = said.arguments.clone().and_then(|span| message.bytes().get(span));
         Deed { action, thing, server, name, arguments, completed }
     };
-    let each = |action, thing| names(message).map(|name| deed(action, thing, name, None)).collect::<Vec<_>>();
+    let each = |action, thing| message.names().map(|name| deed(action, thing, name, None)).collect::<Vec<_>>();
     let each_uri = |action| {
-        let deeds = names(message).map(|uri| deed(action, Thing::Resource, uri, Some(("uri", uri))));
+        let deeds = message.names().map(|uri| deed(action, Thing::Resource, uri, Some(("uri", uri))));
         deeds.collect::<Vec<_>>()
     };
     match message.method_name().unwrap_or_default() {
@@ -32,7 +32,7 @@ pub(super) fn of<'c>(server: &'c str, call: &'c Call, said: &'c Said) -> Vec<Dee
         "completion/complete" => {
             let thing = if said.of_resource { Thing::Resource } else { Thing::Prompt };
             let completed = said.completed.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-            names(message).map(|name| deed(Action::Complete, thing, name, completed)).collect()
+            message.names().map(|name| deed(Action::Complete, thing, name, completed)).collect()
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" => each(Action::Use, Thing::Task),
         // The rest is what scopes know by its name alone: methods beyond those of MCP.
@@ -67,7 +67,7 @@ impl Said {
             Some("completion/complete") => Self {
                 arguments: message.param(&["context", "arguments"]).map(|(span, _)| span),
                 completed: text(&["argument", "name"]).zip(text(&["argument", "value"])),
-                of_resource: text(&["ref", "type"]).as_deref() == Some("ref/resource"),
+                of_resource: message.completes_resource(),
                 tasks: Vec::new(),
             },
             Some("subscriptions/listen") => Self { tasks: listened(message).unwrap_or_default(), ..Self::default() },
@@ -105,13 +105,4 @@ pub(super) fn nothing_there(deed: &Deed<'_>) -> Refusal {
         Thing::Method => Refusal::new(Reason::UnknownMethod).at("/method"),
         Thing::Part | Thing::Server => Refusal::new(Reason::Forbidden),
     }
-}
-
-fn names(message: &Message) -> impl Iterator<Item = &str> {
-    let names = match message.targets() {
-        Targets::Nothing => &[][..],
-        Targets::One(name) => std::slice::from_ref(name),
-        Targets::Many(names) => names,
-    };
-    names.iter().map(|name| &**name)
 }

@@ -76,8 +76,8 @@ impl<'a> Asker<'a> {
 
     /// Decides whether the caller may reach `server` at all, and names the rule.
     pub fn reach(&self, server: &Arc<str>) -> Result<&'static str, Refusal> {
+        read(self)?;
         let grant = self.caller.grant();
-        grant.lists.judge(self.address).map_err(|refusal| refusal.because("the key's IP list"))?;
         if !self.may_see(server) {
             return Err(Refusal::new(Reason::UnknownPath).because("the servers of the key, its scopes, or the policy"));
         }
@@ -167,8 +167,8 @@ fn may_see(caller: &Principal, server: &Arc<str>) -> bool {
 
 /// Decides whether the caller may read or write (`action`) a part of the administration: `keys`, `tokens`.
 pub fn administer(asker: &Asker<'_>, part: &str, action: &str) -> Result<(), Refusal> {
+    read(asker)?;
     let grant = asker.caller.grant();
-    grant.lists.judge(asker.address).map_err(|refusal| refusal.because("the key's IP list"))?;
     if !grant.scopes.as_ref().is_some_and(|scopes| scopes.administer(part, action)) {
         return Err(without(format!("palisade:{part}:{action}")));
     }

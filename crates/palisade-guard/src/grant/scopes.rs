@@ -12,8 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::glob;
-use crate::message::json::text_of;
-use crate::message::{Call, Message, Targets};
+use crate::message::Call;
 
 /// Scopes of one holder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,7 +177,7 @@ impl fmt::Display for Deed<'_> {
 pub fn deeds(call: &Call) -> Vec<Deed<'_>> {
     let Call::Message(message) = call else { return Vec::new() };
     let Some(method) = message.method_name() else { return Vec::new() };
-    let named = |kind, action| names(message).map(|name| Deed { kind, action, name: Some(name) }).collect();
+    let named = |kind, action| message.names().map(|name| Deed { kind, action, name: Some(name) }).collect();
     let list = |kind| vec![Deed { kind, action: "list", name: None }];
     match method {
         "tools/call" => named("tools", "call"),
@@ -188,7 +187,7 @@ pub fn deeds(call: &Call) -> Vec<Deed<'_>> {
             named("resources", "read")
         }
         "prompts/list" => list("prompts"),
-        "completion/complete" if is_of_resource(message) => named("resources", "read"),
+        "completion/complete" if message.completes_resource() => named("resources", "read"),
         "prompts/get" | "completion/complete" => named("prompts", "get"),
         "tasks/get" | "tasks/update" | "tasks/cancel" | "tasks/result" | "tasks/list" => {
             vec![Deed { kind: "tasks", action: "use", name: None }]
@@ -196,21 +195,6 @@ pub fn deeds(call: &Call) -> Vec<Deed<'_>> {
         _ if message.method().is_some() => Vec::new(),
         vendors => vec![Deed { kind: "methods", action: "call", name: Some(vendors) }],
     }
-}
-
-/// Whether a completion is a resource template's: by its type, as the server takes it, whatever else stands beside it.
-fn is_of_resource(message: &Message) -> bool {
-    let kind = message.param(&["ref", "type"]).and_then(|(span, _)| message.bytes().get(span));
-    kind.is_some_and(|kind| text_of(kind) == "ref/resource")
-}
-
-fn names(message: &Message) -> impl Iterator<Item = &str> {
-    let names = match message.targets() {
-        Targets::Nothing => &[][..],
-        Targets::One(name) => std::slice::from_ref(name),
-        Targets::Many(names) => names,
-    };
-    names.iter().map(|name| &**name)
 }
 
 impl Scopes {

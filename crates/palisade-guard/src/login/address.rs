@@ -1,8 +1,8 @@
 //! Addresses that somebody else named.
 
-use std::net::IpAddr;
-
 use http::Uri;
+
+use crate::edge::destination;
 
 use super::Wrong;
 
@@ -33,8 +33,7 @@ pub fn place(text: &str, plain: bool) -> Result<Uri, Wrong> {
 
 /// Whether an address is on this machine, by its name alone.
 pub fn is_here(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    destination::is_here(url.host().unwrap_or_default())
 }
 
 /// Whether two addresses have scheme, host and port in common.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::json::Kind;
+use super::json::{Kind, text_of};
 use super::{Envelope, Form, Method, Revision, Shape};
 
 /// What a caller wants, parsed once.
@@ -106,6 +106,22 @@ impl Message {
             Targets::One(name) => Some(name),
             Targets::Many(names) => names.first(),
         }
+    }
+
+    /// Each name it acts on.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match &self.targets {
+            Targets::Nothing => &[][..],
+            Targets::One(name) => std::slice::from_ref(name),
+            Targets::Many(names) => names,
+        };
+        names.iter().map(|name| &**name)
+    }
+
+    /// Whether a completion is a resource template's: by its type, as the server takes it, whatever else stands beside it.
+    pub fn completes_resource(&self) -> bool {
+        let kind = self.param(&["ref", "type"]).and_then(|(span, _)| self.bytes().get(span));
+        kind.is_some_and(|kind| text_of(kind) == "ref/resource")
     }
 
     /// Where the tool's or prompt's arguments stand.

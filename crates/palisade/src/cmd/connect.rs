@@ -5,12 +5,12 @@
 //!
 //! Standard output belongs to the protocol: whatever there is to say goes to standard error.
 
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use palisade_gateway::config::{self, Credential, Flags, Secret, ServerFlag, Start};
 use palisade_gateway::login::Settings as Login;
+use palisade_guard::edge::destination;
 use palisade_guard::sign::DEFAULT_KEY_ID;
 
 use super::{browser, private_file, serve, stdio};
@@ -87,7 +87,5 @@ fn credential(arguments: &Connect) -> Result<Option<Credential>, String> {
 /// Whether nobody on the way can read what is sent there. What is no URL is told later, with its cure.
 fn is_private(url: &str) -> bool {
     let Ok(url) = url.parse::<http::Uri>() else { return true };
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    is_here || url.scheme_str() != Some("http")
+    destination::is_here(url.host().unwrap_or_default()) || url.scheme_str() != Some("http")
 }

@@ -4,10 +4,11 @@
 //! 2. The file of settings holds no password.
 //! 3. A word in the URL that we do not follow is a fault: `sslmode=require` would promise what nobody keeps.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::{Check, count, store};
+use palisade_guard::edge::destination;
+
 use crate::config::checked::{Postgres, PostgresHost};
 use crate::config::fault::Place;
 use crate::config::raw;
@@ -29,9 +30,7 @@ pub(super) fn place(raw: &raw::Store, url: &str, check: &mut Check<'_>) -> Optio
     };
     let is_here = match &read.host {
         PostgresHost::Folder(_) => true,
-        PostgresHost::Name(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
+        PostgresHost::Name(name) => destination::is_here(name),
     };
     if read.plain && !is_here && !raw.danger_plain_postgres {
         let cure = "leave sslmode out, or set store.danger_plain_postgres = true if you own the whole way";

@@ -1,7 +1,6 @@
 //! The servers behind the gate: how each is reached, and with which credentials.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -118,12 +117,6 @@ pub(super) fn ca_file(setting: &str, path: Option<&str>, check: &mut Check<'_>) 
         check.fault(&at, format!("{} is not a file", path.display()), "name a file of PEM certificates");
     }
     Some(path)
-}
-
-/// Whether an address is on this machine, by its name alone.
-pub(super) fn is_here(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The address without userinfo and fragment. Its text is never repeated: it may hold a token.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use palisade_guard::edge::destination;
 use palisade_guard::grant::{Scopes, Words};
 use palisade_guard::token::{Algorithm, KeySet};
 
@@ -145,7 +146,7 @@ fn address(at: &str, text: &str, check: &mut Check<'_>) -> Option<Uri> {
         }
     };
     let plain = url.scheme_str() == Some("http");
-    if plain && (check.strict || !server::is_here(&url)) {
+    if plain && (check.strict || !destination::is_here(url.host().unwrap_or_default())) {
         check.fault(at, "is plain HTTP, which anybody on the way can change", "write https://…");
         return None;
     }
