@@ -16,6 +16,7 @@ use palisade_guard::refusal::{Reason, Refusal};
 use crate::passage::Passage;
 use crate::session::Resumed;
 use crate::snapshot::Snapshot;
+use crate::time;
 use crate::transport::collect::{Broken, collect};
 use crate::transport::http::Content;
 use crate::upstream::{Server, Upstream};
@@ -153,7 +154,8 @@ async fn read(
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
         return Err(too_large(limit, length, words));
     }
-    let collected = tokio::time::timeout(gate.timeouts.body, collect(body, limit)).await;
+    let due = || tokio::time::Instant::now() + gate.timeouts.body;
+    let collected = time::by(due, pin!(collect(body, limit))).await;
     let late = |_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)");
     collected.map_err(late)?.map_err(|broken| match broken {
         Broken::TooLarge(read) => too_large(limit, u64::try_from(read).unwrap_or(u64::MAX), words),

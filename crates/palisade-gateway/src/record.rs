@@ -53,6 +53,7 @@ impl OpenRecord {
     }
 
     /// A stage refused.
+    #[cold]
     pub(crate) fn refused(&mut self, stage: &'static str, refusal: &Refusal) {
         self.facts.refuse(stage, refusal);
         self.lasting.counters.refused(refusal.reason());

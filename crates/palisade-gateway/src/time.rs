@@ -1,10 +1,15 @@
 //! The one place that reads a clock.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use palisade_guard::clock::Moment;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout_at;
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// What the wall clock showed when the process started, by its latest reading: a step moves it.
@@ -35,6 +40,17 @@ pub(crate) fn at(instant: Instant) -> Moment {
 /// The monotonic clock itself, for durations.
 pub(crate) fn instant() -> Instant {
     Instant::now()
+}
+
+/// What comes of `future` before it is `due`. What is there already, the usual case, needs no timer.
+pub(crate) async fn by<F: Future>(
+    due: impl FnOnce() -> tokio::time::Instant,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => timeout_at(due(), future).await,
+    }
 }
 
 /// Microseconds from `earlier` to `later`.

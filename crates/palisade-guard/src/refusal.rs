@@ -205,6 +205,9 @@ pub enum Detail {
 
 impl Refusal {
     /// A refusal with the words of its row.
+    // Cold: where a call may be refused, the code of the call that is not stands together.
+    #[cold]
+    #[inline(never)]
     pub fn new(reason: Reason) -> Self {
         Self(Box::new(Inner {
             reason,

@@ -24,12 +24,13 @@ pub(super) struct HeadClock {
     idle: Duration,
     kept: AtomicBool,
     wire: Arc<Wire>,
+    made: std::time::Instant,
 }
 
 impl HeadClock {
     /// A clock for a new connection.
     pub(super) fn new(header: Duration, idle: Duration, wire: Arc<Wire>) -> Self {
-        Self { header, idle, kept: AtomicBool::new(false), wire }
+        Self { header, idle, kept: AtomicBool::new(false), wire, made: Instant::now().into_std() }
     }
 }
 
@@ -42,12 +43,14 @@ impl Timer for HeadClock {
         Box::pin(Waiting { sleep, begun: !is_kept, header: self.header, wire: Arc::clone(&self.wire) })
     }
 
-    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        self.sleep(deadline.saturating_duration_since(self.now()))
+    /// What hyper adds up to a deadline is our own to say: each wait has its time from when it begins.
+    fn sleep_until(&self, _deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(self.header)
     }
 
+    /// Asked for at each head, for the sake of a deadline alone: no clock need be read.
     fn now(&self) -> std::time::Instant {
-        Instant::now().into_std()
+        self.made
     }
 }
 

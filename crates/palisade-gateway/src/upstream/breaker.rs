@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palisade_guard::breaker::{self, Config, Pass};
+use palisade_guard::clock::Moment;
 use palisade_guard::refusal::Refusal;
 
 use super::unavailable;
@@ -34,7 +35,12 @@ impl Breaker {
 
     /// Lets an attempt through, or turns it away with the time to come back.
     pub(crate) fn enter(&self) -> Result<Attempt<'_>, Refusal> {
-        match self.lock().enter(time::now().monotonic_ms) {
+        self.enter_at(time::now())
+    }
+
+    /// The same at a time that was read.
+    pub(crate) fn enter_at(&self, now: Moment) -> Result<Attempt<'_>, Refusal> {
+        match self.lock().enter(now.monotonic_ms) {
             Ok(pass) => Ok(Attempt { breaker: self, pass: Some(pass) }),
             Err(wait_ms) => Err(unavailable("the server failed before: it is left alone for a while")
                 .retry_after(Duration::from_millis(wait_ms))

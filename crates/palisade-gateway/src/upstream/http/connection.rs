@@ -72,9 +72,9 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: &Request) -> io::Result<Head> {
-        self.asked = Instant::now();
+    /// Sends a request at about `now` and waits for the head of its answer.
+    pub(super) async fn send(&mut self, request: &Request, now: Instant) -> io::Result<Head> {
+        self.asked = now;
         let (mut left, mut heads, mut sent) = (request.bytes(), Heads::default(), None);
         std::future::poll_fn(|context| {
             if sent.is_none() {
@@ -181,8 +181,8 @@ impl Connection {
 
     /// Whether another request can be sent: the upstream has neither closed it, nor said anything unasked, nor is about to
     /// close it.
-    pub(super) fn is_open(&mut self) -> bool {
-        if Instant::now() >= self.kept_until {
+    pub(super) fn is_open(&mut self, now: Instant) -> bool {
+        if now >= self.kept_until {
             return false;
         }
         if let Some(tail) = self.tail.take()
@@ -228,16 +228,16 @@ impl Connection {
         Pin::new(&mut self.socket).poll_read(context, read)
     }
 
-    /// Readies the connection for its next request, if the last one and its answer are over: nothing of the one is unsent,
-    /// and nothing came behind the other.
-    pub(super) fn rested(mut self) -> Option<Self> {
+    /// Readies the connection for its next request; false if the last one and its answer are not over, since something of the
+    /// one is unsent, or came behind the other.
+    pub(super) fn rests(&mut self) -> bool {
         if !self.behind.is_empty() || self.unsent.is_some() {
-            return None;
+            return false;
         }
         // A large answer needed a large one.
         self.behind = BytesMut::new();
         self.kept_until = Instant::now() + self.kept_for;
-        Some(self)
+        true
     }
 
     /// The answer has come, and this is what is left of its body.

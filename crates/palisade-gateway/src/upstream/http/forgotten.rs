@@ -125,16 +125,13 @@ impl HttpUpstream {
         headers: &HeaderMap,
         repeatable: bool,
     ) -> Sent {
-        let used = match session {
-            Some(Resumed { session: Session::Http(id), revision }) => {
-                self.sessions.now(id).map(|now| (id, *revision, now))
-            }
-            _ => None,
-        };
-        let sent = self.sent_known(self.request(method, &body, headers, session)).await?;
-        match used {
-            Some((id, revision, used)) if repeatable && sent.0.status == StatusCode::NOT_FOUND => {
-                if Box::pin(self.renew(id, revision, &used)).await {
+        let used = self.session_now(session);
+        let sent = self.sent_known(self.target.request(method, &body, headers, used.as_ref())).await?;
+        match (session, used) {
+            (Some(Resumed { session: Session::Http(id), revision }), Some(used))
+                if repeatable && sent.0.status == StatusCode::NOT_FOUND =>
+            {
+                if Box::pin(self.renew(id, *revision, &used)).await {
                     return self.sent_known(self.request(method, &body, headers, session)).await;
                 }
                 Ok(sent)

@@ -4,6 +4,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::request::Request;
 use super::{HttpUpstream, Sent};
 use crate::login::{Login, demand};
@@ -27,13 +29,13 @@ impl HttpUpstream {
     /// The same for a question of our own.
     pub(super) async fn sent_own(&self, request: Request) -> Sent {
         match &self.login {
-            None => self.pool.send(&request).await,
+            None => self.pool.send(&request, Instant::now()).await,
             Some(login) => Box::pin(self.sent_by(login, request, Self::sent_once)).await,
         }
     }
 
     fn sent_once<'r>(&'r self, request: &'r Request) -> Sending<'r> {
-        Box::pin(self.pool.send(request))
+        Box::pin(self.pool.send(request, Instant::now()))
     }
 
     async fn sent_by(

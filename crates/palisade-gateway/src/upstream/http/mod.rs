@@ -22,7 +22,7 @@ pub(crate) mod tls;
 
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use palisade_guard::message::{Call, Message, Revision, json};
 use palisade_guard::refusal::{Reason, Refusal};
 use palisade_guard::sign::Signer;
 use palisade_guard::validate::Vetted;
+use tokio::time::{Instant, timeout_at};
 
 use super::breaker::{self, Breaker};
 use super::{Answer, Answered, Expected, Opened, judge, unavailable};
@@ -39,6 +40,7 @@ use crate::descriptors::Descriptors;
 use crate::login::Login;
 use crate::session::{Resumed, Session};
 use crate::splice::replace;
+use crate::time;
 use connection::Connection;
 use events::HttpEvents;
 use forgotten::Sessions;
@@ -156,8 +158,9 @@ impl HttpUpstream {
     /// Boxed: connecting and sending hold the largest part of a call's state, and its own future is moved.
     fn sent<'a>(&'a self, request: &'a Request) -> Pin<Box<dyn Future<Output = Sent> + Send + 'a>> {
         Box::pin(async move {
-            let attempt = self.breaker.enter()?;
-            let Ok(sent) = tokio::time::timeout(self.answer_timeout, self.pool.send(request)).await else {
+            let now = Instant::now();
+            let attempt = self.breaker.enter_at(time::at(now.into_std()))?;
+            let Ok(sent) = timeout_at(now + self.answer_timeout, self.pool.send(request, now)).await else {
                 attempt.was_late();
                 return Err(Refusal::new(Reason::Timeout).because("no answer began"));
             };
@@ -172,11 +175,15 @@ impl HttpUpstream {
     }
 
     fn request(&self, method: &Method, body: &Bytes, caller: &HeaderMap, session: Option<&Resumed>) -> Request {
-        let session = match session {
+        self.target.request(method, body, caller, self.session_now(session).as_ref())
+    }
+
+    /// The session in force under a handle's.
+    fn session_now(&self, session: Option<&Resumed>) -> Option<HeaderValue> {
+        match session {
             Some(Resumed { session: Session::Http(id), .. }) => self.sessions.now(id),
             _ => None,
-        };
-        self.target.request(method, body, caller, session.as_ref())
+        }
     }
 
     async fn answer(
@@ -184,7 +191,7 @@ impl HttpUpstream {
         message: &Message,
         expected: Expected,
         head: Head,
-        connection: Connection,
+        connection: Box<Connection>,
     ) -> Result<Answered, Refusal> {
         let wanted = expected.id.is_some() && message.method_name().is_some();
         let media = head.media()?;
@@ -218,7 +225,7 @@ impl HttpUpstream {
         }
     }
 
-    fn stream(&self, head: Head, connection: Connection, expected: Expected) -> Result<Answered, Refusal> {
+    fn stream(&self, head: Head, connection: Box<Connection>, expected: Expected) -> Result<Answered, Refusal> {
         match (head.status, head.media()?) {
             (StatusCode::OK, Media::Events) => {
                 Ok(Answer::Events(Box::new(self.events(head, connection, expected))).into())
@@ -227,12 +234,12 @@ impl HttpUpstream {
         }
     }
 
-    fn events(&self, head: Head, connection: Connection, expected: Expected) -> HttpEvents {
+    fn events(&self, head: Head, connection: Box<Connection>, expected: Expected) -> HttpEvents {
         let body = Standing::new(head, connection, self.pool.idle());
         HttpEvents::new(body, expected, self.answer_bytes, self.answer_timeout)
     }
 
-    async fn ended(&self, head: Head, connection: Connection) -> Result<Answered, Refusal> {
+    async fn ended(&self, head: Head, connection: Box<Connection>) -> Result<Answered, Refusal> {
         let status = head.status;
         self.read_to_end(head, connection).await?;
         if status.is_success() { Ok(Answer::Ended.into()) } else { Err(trouble(status)) }
@@ -244,9 +251,9 @@ impl HttpUpstream {
     }
 
     /// The whole body, within the limit and what is left of the time; the connection is used again afterwards.
-    async fn read_to_end(&self, mut head: Head, mut connection: Connection) -> Result<Bytes, Refusal> {
+    async fn read_to_end(&self, mut head: Head, mut connection: Box<Connection>) -> Result<Bytes, Refusal> {
         let due = connection.asked() + self.answer_timeout;
-        let read = tokio::time::timeout_at(due, connection.body(&mut head.framing, self.answer_bytes)).await;
+        let read = time::by(|| due, pin!(connection.body(&mut head.framing, self.answer_bytes))).await;
         let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
         if head.reusable {
             self.pool.idle().give_back(connection);
@@ -256,7 +263,7 @@ impl HttpUpstream {
 }
 
 /// The head of an answer, and the connection on which its body comes.
-type Sent = Result<(Head, Connection), Refusal>;
+type Sent = Result<(Head, Box<Connection>), Refusal>;
 
 /// An error that the upstream answered with an HTTP status of its own.
 fn refused(

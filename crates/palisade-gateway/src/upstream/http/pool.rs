@@ -10,8 +10,10 @@ use std::time::Duration;
 use http::Uri;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use palisade_guard::edge::destination;
 use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
@@ -33,7 +35,10 @@ pub(crate) struct Pool {
 
 /// Connections that wait for a request.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<Connection>>);
+pub(super) struct Idle(Mutex<Waiting>);
+
+/// Boxed: each call takes one, hands it down and up, and gives it back.
+type Waiting = Vec<Box<Connection>>;
 
 /// Idle connections beyond this are closed.
 const KEPT: usize = 256;
@@ -46,19 +51,19 @@ impl Pool {
         connect_timeout: Duration,
         descriptors: Arc<Descriptors>,
     ) -> Self {
-        let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = destination::bare(url.host().unwrap_or_default());
         let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
         Self { host: host.into(), port, tls, idle: Arc::default(), connect_timeout, descriptors }
     }
 
-    /// Sends one request, once: it goes out on a connection that was seen to be open, or on a fresh one, and a call must
+    /// Sends one request at about `now`, once: it goes out on a connection that was seen to be open, or on a fresh one, and a call must
     /// never run twice.
-    pub(super) async fn send(&self, request: &Request) -> Result<(Head, Connection), Refusal> {
-        let mut connection = match self.idle.take() {
+    pub(super) async fn send(&self, request: &Request, now: Instant) -> Result<(Head, Box<Connection>), Refusal> {
+        let mut connection = match self.idle.take(now) {
             Some(open) => open,
             None => Box::pin(self.connect()).await.map_err(Refusal::undone)?,
         };
-        let head = connection.send(request).await.map_err(unavailable)?;
+        let head = connection.send(request, now).await.map_err(unavailable)?;
         Ok((head, connection))
     }
 
@@ -69,11 +74,12 @@ impl Pool {
 
     /// Lets go of connections that the upstream closed while they were idle.
     pub(crate) fn sweep(&self) {
-        let closed: Vec<Connection> = self.idle.lock().extract_if(.., |connection| !connection.is_open()).collect();
+        let now = Instant::now();
+        let closed: Waiting = self.idle.lock().extract_if(.., |connection| !connection.is_open(now)).collect();
         drop(closed);
     }
 
-    async fn connect(&self) -> Result<Connection, Refusal> {
+    async fn connect(&self) -> Result<Box<Connection>, Refusal> {
         match tokio::time::timeout(self.connect_timeout, self.open()).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(unavailable(format_args!("connecting to {}:{}: {error}", self.host, self.port))),
@@ -81,25 +87,27 @@ impl Pool {
         }
     }
 
-    async fn open(&self) -> io::Result<Connection> {
+    async fn open(&self) -> io::Result<Box<Connection>> {
         let Some(taken) = self.descriptors.take_for_upstream() else {
             return Err(io::Error::other("no descriptor is left"));
         };
         let stream = TcpStream::connect((self.host.as_ref(), self.port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Ok(Connection::new(Socket::Plain(stream), taken));
+            return Ok(Box::new(Connection::new(Socket::Plain(stream), taken)));
         };
         let name = ServerName::try_from(self.host.to_string()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-        Ok(Connection::new(Socket::Tls(Box::new(stream.into())), taken))
+        Ok(Box::new(Connection::new(Socket::Tls(Box::new(stream.into())), taken)))
     }
 }
 
 impl Idle {
     /// Takes a connection back whose answer was read.
-    pub(super) fn give_back(&self, connection: Connection) {
-        let Some(connection) = connection.rested() else { return };
+    pub(super) fn give_back(&self, mut connection: Box<Connection>) {
+        if !connection.rests() {
+            return;
+        }
         let mut idle = self.lock();
         if idle.len() < KEPT {
             idle.push(connection);
@@ -107,16 +115,16 @@ impl Idle {
     }
 
     /// One that can carry a request now.
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self, now: Instant) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.lock().pop()?;
-            if connection.is_open() {
+            if connection.is_open(now) {
                 return Some(connection);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

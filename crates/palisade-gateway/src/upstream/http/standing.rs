@@ -15,7 +15,7 @@ use super::pool::Idle;
 
 /// The body of an answer, and its connection, which ends with it or with the interest in it.
 pub(super) struct Standing {
-    connection: Connection,
+    connection: Box<Connection>,
     framing: Framing,
     /// Where the connection goes when the body is no longer of interest; `None` if it is good for nothing more.
     home: Option<Arc<Idle>>,
@@ -25,7 +25,7 @@ pub(super) struct Standing {
 const READ: usize = 4096;
 
 impl Standing {
-    pub(super) fn new(head: Head, connection: Connection, home: &Arc<Idle>) -> Self {
+    pub(super) fn new(head: Head, connection: Box<Connection>, home: &Arc<Idle>) -> Self {
         let home = head.reusable.then(|| Arc::clone(home));
         Self { connection, framing: head.framing, home }
     }
@@ -89,6 +89,7 @@ mod tests {
 
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpStream;
+    use tokio::time::Instant;
 
     use super::super::connection::tests::{hear, pair, request};
     use super::super::pool::Idle;
@@ -105,9 +106,9 @@ mod tests {
             far.write_all(format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n{kept}").as_bytes()).await.unwrap();
             far
         };
-        let (head, far) = tokio::join!(connection.send(&request), upstream);
+        let (head, far) = tokio::join!(connection.send(&request, Instant::now()), upstream);
         let idle = Arc::default();
-        (Standing::new(head.unwrap(), connection, &idle), idle, far)
+        (Standing::new(head.unwrap(), Box::new(connection), &idle), idle, far)
     }
 
     /// What such a stream holds, and how it ends.
@@ -151,7 +152,7 @@ mod tests {
             stream.connection.readable().await;
         }
         stream.retire();
-        let taken = idle.take();
+        let taken = idle.take(Instant::now());
         drop(far);
         taken.is_some()
     }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use super::{Connection, HEAD, Heads, PRELUDE};
 use crate::descriptors::Descriptors;
@@ -45,12 +46,12 @@ async fn exchange(said: &[u8], limit: usize) -> Result<(u16, String, bool), Stri
         far
     };
     let request = request("{}");
-    let (head, far) = tokio::join!(connection.send(&request), upstream);
+    let (head, far) = tokio::join!(connection.send(&request, Instant::now()), upstream);
     let mut head = head.map_err(|error| error.to_string())?;
     // Closed where the body ends so.
     let far = Some(far).filter(|_| head.reusable);
     let body = connection.body(&mut head.framing, limit).await.map_err(|_| "no body".to_owned())?;
-    let open = head.reusable && connection.rested().is_some_and(|mut connection| connection.is_open());
+    let open = head.reusable && connection.rests() && connection.is_open(Instant::now());
     drop(far);
     Ok((head.status.as_u16(), String::from_utf8_lossy(&body).into_owned(), open))
 }
@@ -92,9 +93,9 @@ async fn an_early_answer_is_heard() {
         far.write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         far
     };
-    let (head, _far) = tokio::join!(connection.send(&request), early);
+    let (head, _far) = tokio::join!(connection.send(&request, Instant::now()), early);
     assert_eq!(head.unwrap().status.as_u16(), 413);
-    assert!(connection.rested().is_none(), "what it has not read yet would be taken for another request");
+    assert!(!connection.rests(), "what it has not read yet would be taken for another request");
 }
 
 /// R5: an upstream that begins its answer while it reads on gets the rest of the request.
@@ -114,7 +115,7 @@ async fn an_early_answer_does_not_cut_the_request() {
         far
     };
     let exchange = async {
-        let mut head = connection.send(&request).await.unwrap();
+        let mut head = connection.send(&request, Instant::now()).await.unwrap();
         connection.body(&mut head.framing, 9).await.ok()
     };
     let (body, _far) = tokio::join!(exchange, upstream);
@@ -131,7 +132,7 @@ async fn many_closed_connections_are_seen() {
         connection.readable().await;
         connections.push(connection);
     }
-    assert!(connections.iter_mut().all(|connection| !connection.is_open()));
+    assert!(connections.iter_mut().all(|connection| !connection.is_open(Instant::now())));
 }
 
 /// A3: that the upstream closed an idle connection, or spoke on it, is seen before anything is sent.
@@ -139,11 +140,11 @@ async fn many_closed_connections_are_seen() {
 async fn a_closed_connection_is_seen() {
     for said in [&b""[..], b"HTTP/1.1 408 Request Timeout\r\n\r\n"] {
         let (mut connection, mut far) = pair().await;
-        assert!(connection.is_open());
+        assert!(connection.is_open(Instant::now()));
         far.write_all(said).await.unwrap();
         drop(far);
         connection.readable().await;
-        assert!(!connection.is_open());
+        assert!(!connection.is_open(Instant::now()));
     }
 }
 
