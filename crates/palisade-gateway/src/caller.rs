@@ -9,12 +9,16 @@ use palisade_guard::authenticate::token::{Need, Tokens};
 use palisade_guard::authenticate::{self, Config, Pending, Presented, Principal, Verdict};
 use palisade_guard::certificate::Certificate;
 use palisade_guard::clock::Moment;
-use palisade_guard::refusal::{Reason, Refusal};
+use palisade_guard::edge;
+use palisade_guard::limit::subject::Subject;
+use palisade_guard::refusal::{Event, Reason, Refusal};
 use palisade_guard::token::{Compact, Fault};
 use zeroize::Zeroizing;
 
+use crate::admin;
 use crate::arrival;
 use crate::issuers::{self, Remote};
+use crate::route::Route;
 use crate::snapshot::Snapshot;
 use crate::time;
 use crate::transport::http::Content;
@@ -136,10 +140,45 @@ async fn signed(
     Ok(principal)
 }
 
+/// Who may go on from an address that is over its ceiling: whoever shows a credential, until it is judged. Nobody's call
+/// to a page, and no preflight.
+pub(crate) fn may_be_known(
+    over: Result<(), Refusal>,
+    route: &Route,
+    head: &request::Parts,
+    secured: Option<&Secured>,
+) -> Result<Result<(), Refusal>, Refusal> {
+    let shows = || {
+        let is_public = admin::is_public(route) || edge::cors::is_preflight(&head.method, &head.headers);
+        let certificate = secured.and_then(Secured::certificate);
+        !is_public && (certificate.is_some() || authenticate::is_presented(&head.headers))
+    };
+    if over.is_err() && !shows() { over.map(Ok) } else { Ok(over) }
+}
+
+/// A caller who is known takes no place among the strangers of its address, and is not shut out by them. Where everybody
+/// is anonymous, all are strangers.
+pub(crate) fn is_known(
+    gate: &Snapshot,
+    caller: &Principal,
+    (address, now): (&Subject, Moment),
+    over: Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    if caller.is_anonymous() {
+        return over;
+    }
+    // A call that was over the ceiling has taken no place.
+    if over.is_ok() {
+        gate.limits.known(address, now.monotonic_ms);
+    }
+    Ok(())
+}
+
 /// Holds up the refusal of a wrong credential, longer with each that came from the same block of addresses. What waits
 /// is a connection of a stranger, which is the first to go when places are scarce.
 pub(crate) async fn penalty(gate: &Snapshot, address: IpAddr, presented: &Presented<'_>, refusal: &Refusal) {
-    let is_wrong = matches!(refusal.reason(), Reason::Unauthenticated | Reason::CredentialMalformed);
+    // All alike: what is wrong with a credential must not show in how long the refusal takes.
+    let is_wrong = refusal.reason().row().event == Some(Event::AuthFailure);
     if gate.penalty.is_zero() || !is_wrong || !authenticate::is_presented(presented.headers) {
         return;
     }

@@ -82,7 +82,9 @@ async fn judged(
     let client = passage.fact("identify", client_address::client(&gate.identify, peer, headers))?;
     passage.identified(&client);
     let address = Subject::address(client.address());
-    passage.fact("limit", gate.limits.arrive(&address, passage.now.monotonic_ms))?;
+    // Over its ceiling an address is closed to strangers. Who shows a credential may be none: it is judged first.
+    let over = gate.limits.arrive(&address, passage.now.monotonic_ms);
+    let over = passage.fact("limit", caller::may_be_known(over, &route, head, secured.as_deref()))?;
     passage.fact("edge", arrival::must_name_a_host(head))?;
     passage.fact("edge", edge::host::judge(&gate.edge, &head.uri, headers))?;
     passage.origin = passage.fact("edge", edge::origin::judge(&gate.edge, headers))?;
@@ -102,11 +104,13 @@ async fn judged(
         Err(refusal) => {
             // Only calls that do not authenticate wait, or use up the address's window; guessing costs the guesser.
             Box::pin(caller::penalty(gate, client.address(), &presented, &refusal)).await;
+            passage.fact("limit", over)?;
             let counted = gate.limits.unauthenticated(&address, passage.now.monotonic_ms);
             passage.admission = Some(passage.fact("limit", counted)?);
             return passage.fact("authenticate", Err(refusal));
         }
     };
+    passage.fact("limit", caller::is_known(gate, &caller, (&address, passage.now), over))?;
     passage.authenticated(&caller);
     if let Some(place) = place {
         place.is_known();

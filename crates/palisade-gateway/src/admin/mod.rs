@@ -40,6 +40,11 @@ pub(crate) fn health(gate: &Snapshot, head: &request::Parts) -> Result<Reply, Re
     Ok(Reply::Page { content_type: "application/json", status, body, policy: None })
 }
 
+/// Whether anybody may read what a route leads to.
+pub(crate) const fn is_public(route: &Route) -> bool {
+    matches!(route, Route::Front | Route::Health | Route::Metadata | Route::Jwks)
+}
+
 /// What needs no credential: the page for people, and what clients must know to get one. `None` for every other route.
 pub(crate) fn front(
     gate: &Snapshot,

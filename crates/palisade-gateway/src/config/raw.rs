@@ -302,7 +302,8 @@ pub(super) struct Limits {
     /// Calls that do not authenticate, from one address. Env `RATE_LIMIT_PER_MINUTE`.
     #[schemars(range(min = 1))]
     pub(super) per_address_per_minute: u32,
-    /// All calls from one address.
+    /// All calls from one address but those that authenticate: beyond, strangers are refused without a look, and who is
+    /// known goes on.
     #[schemars(range(min = 1))]
     pub(super) address_ceiling_per_minute: u32,
     /// Calls of one caller. Env `CALLER_RATE_LIMIT_PER_MINUTE`.

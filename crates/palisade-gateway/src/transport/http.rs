@@ -180,7 +180,7 @@ async fn connection(
     let patience = gate.timeouts.header;
     // Shaking hands is more work than most calls.
     if !gate.identify.trusts(line.peer.ip())
-        && gate.limits.arrive(&Subject::address(line.peer.ip()), time::now().monotonic_ms).is_err()
+        && gate.limits.handshake(&Subject::address(line.peer.ip()), time::now().monotonic_ms).is_err()
     {
         line.lasting.counters.cut(Cut::TurnedAway);
         return None;

@@ -53,6 +53,39 @@ fn a_refusal_names_its_numbers() {
     assert_eq!(refusal.details(), want);
 }
 
+/// D1: who authenticates gives the place back, however many there are; strangers keep theirs for 60 s.
+#[test]
+fn who_is_known_takes_no_place() {
+    for ceiling in [10, 70_000] {
+        let limits = limits(Config { ceiling, ..Config::default() });
+        for now in 0..100_000_u64 {
+            limits.arrive(&office(), now / 10).unwrap();
+            limits.known(&office(), now / 10);
+        }
+        for now in 0..u64::from(ceiling) {
+            limits.arrive(&office(), 20_000 + now % 10_000).unwrap();
+        }
+        limits.arrive(&office(), 30_000).unwrap_err();
+        limits.known(&office(), 30_000);
+        limits.arrive(&office(), 30_000).unwrap();
+        limits.arrive(&office(), 30_000).unwrap_err();
+        limits.arrive(&office(), 100_000).unwrap();
+    }
+}
+
+/// D1, B9: an address's TLS handshakes have a ceiling of their own, and its calls another.
+#[test]
+fn handshakes_are_counted_apart() {
+    let limits = limits(Config { ceiling: 2, ..Config::default() });
+    for _ in 0..2 {
+        limits.arrive(&office(), 0).unwrap();
+        limits.handshake(&office(), 0).unwrap();
+    }
+    limits.arrive(&office(), 0).unwrap_err();
+    limits.handshake(&office(), 0).unwrap_err();
+    limits.handshake(&Subject::address([192, 0, 2, 2].into()), 0).unwrap();
+}
+
 /// D1: a reload changes the limits and forgives nothing.
 #[test]
 fn a_reload_keeps_the_counts() {

@@ -2,7 +2,8 @@
 //!
 //! Three uses, each with its own windows:
 //!
-//! 1. [`Limits::arrive`]: every call of an address, against a coarse ceiling. A flood costs nothing below.
+//! 1. [`Limits::arrive`]: every call of an address, against a coarse ceiling. A flood costs little below. A call that
+//!    authenticates gives its place back ([`Limits::known`]), so the ceiling is one for strangers.
 //! 2. [`Limits::unauthenticated`]: a call that brought no credential, or a wrong one, against the address's small
 //!    limit. A call that authenticates never touches it, so people behind one address cannot lock each other out.
 //! 3. [`Limits::caller`]: a call of a verified caller, against the caller's own limit. Nobody else can use it up.
@@ -35,7 +36,7 @@ use table::Table;
 pub struct Config {
     /// Calls that do not authenticate, per address and 60 s (`RATE_LIMIT_PER_MINUTE`).
     pub per_address: u32,
-    /// All calls, per address and 60 s.
+    /// All calls but those that authenticate, per address and 60 s.
     pub ceiling: u32,
     /// Calls of one principal per 60 s (`CALLER_RATE_LIMIT_PER_MINUTE`).
     pub per_caller: u32,
@@ -116,10 +117,24 @@ impl Limits {
         self.config.per_caller
     }
 
-    /// Counts any call of an address against the ceiling.
+    /// Counts any call of an address against the ceiling, before anything is known of it.
     pub fn arrive(&self, client: &Subject, now_ms: u64) -> Result<(), Refusal> {
         let tables = (&self.windows.arrivals, &self.windows.arrivals_wide);
         judge(tables, Scope::Ceiling, client, self.config.ceiling, now_ms).map(drop)
+    }
+
+    /// A call that was counted by [`Self::arrive`] is no stranger's: it gives its place back.
+    pub fn known(&self, client: &Subject, now_ms: u64) {
+        if u16::try_from(self.config.ceiling).is_ok() {
+            self.windows.arrivals.give_back(client, now_ms);
+        } else {
+            self.windows.arrivals_wide.give_back(client, now_ms);
+        }
+    }
+
+    /// Counts a TLS handshake of an address, against a ceiling of its own: no flood of calls shuts out a connection.
+    pub fn handshake(&self, client: &Subject, now_ms: u64) -> Result<(), Refusal> {
+        self.arrive(&Subject::handshakes(client, &self.windows.seed), now_ms)
     }
 
     /// Counts a call that did not authenticate against its address.

@@ -33,6 +33,11 @@ impl Subject {
         Self(name)
     }
 
+    /// The TLS handshakes of an address, which are counted apart from its calls.
+    pub fn handshakes(address: &Self, seed: &Seed) -> Self {
+        Self::caller(&format!("handshakes {:x?}", address.0), seed)
+    }
+
     /// What stands in a free place.
     pub(super) const NOBODY: Self = Self([0xff; 16]);
 

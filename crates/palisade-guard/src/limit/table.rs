@@ -54,6 +54,16 @@ impl<C: Count, const CLUSTERS: usize> Table<C, CLUSTERS> {
         shard.crowd(block, now_ms).admit(limit, now_ms)
     }
 
+    /// Takes back one call of `subject`.
+    pub fn give_back(&self, subject: &Subject, now_ms: u64) {
+        let place = subject.place(&self.seed);
+        let mut shard = self.shard(place);
+        match shard.find(subject, place) {
+            Some(window) => window.give_back(),
+            None => shard.crowd(subject.block().place(&self.seed), now_ms).give_back(),
+        }
+    }
+
     /// Forgets every idle subject and gives memory back to the allocator where most of it is unused.
     ///
     /// The table stays bounded without this. Called once a minute or so, it lets the rest of the process use what a

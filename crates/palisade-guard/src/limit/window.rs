@@ -115,6 +115,18 @@ impl<C: Count, const CLUSTERS: usize> Window<C, CLUSTERS> {
         self.verdict(true, limit, 0)
     }
 
+    /// Takes back one call that was counted, the newest there is: one that turned out not to be of this window.
+    pub fn give_back(&mut self) {
+        for nth in (0..self.used).rev() {
+            let at = usize::from(Self::wrapped(self.first, nth));
+            if let Some(calls) = self.calls.get_mut(at).filter(|calls| (**calls).into() > 0) {
+                *calls = calls.reduced(C::default().incremented());
+                self.total = self.total.reduced(C::default().incremented());
+                return;
+            }
+        }
+    }
+
     /// Whether every call has left, so that forgetting the window changes nothing.
     pub fn is_idle(&self, now_ms: u64) -> bool {
         self.used == 0 || now_ms.min(LAST_MS).saturating_sub(self.newest_ms()) >= SPAN_MS

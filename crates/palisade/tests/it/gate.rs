@@ -1,7 +1,7 @@
 //! The built program, started for one test; and requests to it byte by byte.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -343,6 +343,25 @@ impl Answer {
 }
 
 /// What stands in a chunked body, and whether it has ended.
+/// Sends a request and leaves the answer where it is.
+pub(crate) fn begun(gate: &Gate, request: &[u8]) -> TcpStream {
+    let mut stream = gate.connect();
+    stream.write_all(request).unwrap();
+    stream
+}
+
+/// Whether something has come by now; a byte of it is lost.
+pub(crate) fn is_answered(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    match stream.read(&mut [0]) {
+        Ok(read) => read > 0,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+            false
+        }
+    }
+}
+
 fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {

@@ -1,7 +1,10 @@
 //! Rate limits as callers see them.
 
+use palisade_guard::sign::Scheme;
+
 use crate::edge::config;
-use crate::gate::Gate;
+use crate::gate::{Answer, Gate};
+use crate::signed::{Draft, SECRET, now_s};
 use crate::upstream::Upstream;
 
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":"p1","method":"ping"}"#;
@@ -56,15 +59,41 @@ fn guessing_costs_the_guesser_alone() {
     }
 }
 
-/// D1: the coarse ceiling stops a flood before anything is looked at.
+/// D1, P-H3: strangers meet a ceiling, whatever they call and whatever they show; who is known behind the same address is
+/// served all the while, and takes none of the strangers' places.
 #[test]
-fn a_flood_meets_the_ceiling() {
+fn a_flood_meets_the_ceiling_and_the_owner_does_not() {
     let upstream = Upstream::echo();
-    let gate = Gate::configured(&config(
-        &upstream.url(),
-        "[limits]\naddress_ceiling_per_minute = 200\nper_address_per_minute = 100\n",
-    ));
-    let statuses: Vec<u16> = (0..205).map(|_| gate.post(&[], PING).status).collect();
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 200);
-    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 5);
+    let client = format!("[[auth.clients]]\nname = \"desk\"\nkey_id = \"desk-1\"\nsecrets = [\"{SECRET}\"]\n");
+    let limits = "[limits]\naddress_ceiling_per_minute = 50\nper_address_per_minute = 20\npenalty = \"off\"\n";
+    let gate = Gate::configured(&config(&upstream.url(), &format!("{limits}{client}")));
+    let scope = |answer: &Answer| answer.json()["error"]["data"]["details"]["scope"].as_str().map(str::to_owned);
+    let page = || gate.raw(&gate.request("GET", "/", &[("Authorization", "")], b""));
+    let owner = |turn: &str| {
+        assert_eq!(gate.post(&[], PING).status, 200, "{turn}");
+        assert_eq!(Draft::call(turn).signed(&gate).send(&gate).status, 200, "{turn}");
+    };
+    for turn in 0..60 {
+        owner(&format!("before {turn}"));
+    }
+    assert_eq!(page().status, 200, "the owner's calls take no place of a newcomer's");
+    let wrong = Draft::call("wrong").signed_so(&gate, Scheme::Headers, "desk-1", &SECRET.replace('k', "l"), now_s());
+    let guesses: [&dyn Fn() -> Answer; 3] = [
+        &|| gate.post(&[("Authorization", "Bearer wrong-key-0123456789-0123456789-0123456789")], PING),
+        &|| gate.post(&[("Authorization", "")], PING),
+        &|| wrong.send(&gate),
+    ];
+    let answers: Vec<Answer> = (0..60).map(|turn| guesses[turn % 3]()).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 20, "the small limit");
+    assert_eq!(answers.iter().filter(|answer| scope(answer).as_deref() == Some("ceiling")).count(), 11);
+    assert_eq!(page().status, 429);
+    assert_eq!(gate.raw(&gate.request("GET", "/", &[], b"")).status, 429, "a page costs what it costs");
+    let preflight = [("Origin", "https://app.example.com"), ("Access-Control-Request-Method", "POST")];
+    assert_eq!(gate.raw(&gate.request("OPTIONS", "/mcp", &preflight, b"")).status, 429);
+    let calls = upstream.requests().len();
+    for turn in 0..60 {
+        owner(&format!("after {turn}"));
+        assert_eq!(scope(&guesses[turn % 3]()).as_deref(), Some("ceiling"));
+    }
+    assert_eq!(upstream.requests().len(), calls + 120);
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use palisade_guard::sign::{Occasion, Request, Scheme, Signer};
 use serde_json::Value;
 
-use crate::gate::{Answer, Gate, KEY, palisade, write_private};
+use crate::gate::{Answer, Gate, KEY, begun, is_answered, palisade, until, write_private};
 use crate::harness::{program, python};
 use crate::upstream::Upstream;
 
@@ -193,7 +193,7 @@ fn a_request_is_accepted_once() {
 #[test]
 fn whatever_is_changed_is_refused() {
     let upstream = Upstream::echo();
-    let gate = signed_gate(&upstream.url(), "hmac", "");
+    let gate = signed_gate(&upstream.url(), "hmac", "[limits]\npenalty = \"off\"");
     let now = now_s();
     let draft = Draft::call("k");
     let mut refused = Vec::new();
@@ -233,6 +233,28 @@ fn whatever_is_changed_is_refused() {
         assert!(expected.is_none_or(|expected| expected == found), "{found} for {:?}", draft.headers);
         assert!(found.starts_with("Signature"), "{found}");
     }
+}
+
+/// B4, P-A11: the first wrong signatures are told at once and the later ones wait, whatever is wrong with them; who signs
+/// rightly in the same block does not wait.
+#[test]
+fn wrong_signatures_wait_and_right_ones_do_not() {
+    let upstream = Upstream::echo();
+    let gate = signed_gate(&upstream.url(), "hmac", "[limits]\npenalty = \"60s\"");
+    let now = now_s();
+    let (draft, other) = (Draft::call("k"), SECRET.replace('k', "l"));
+    let so = |key_id, secret, now_s| draft.signed_so(&gate, Scheme::Headers, key_id, secret, now_s);
+    let wrong = [so("desk-1", &other, now), so("desk-2", SECRET, now), so("desk-1", SECRET, now - 400)];
+    let mut guesses: Vec<_> = (0..21).map(|turn| begun(&gate, &wrong[turn % 3].bytes(&gate))).collect();
+    until("the first guesses to be told", || guesses.iter_mut().take(8).any(is_answered).then_some(()));
+    for turn in 0..3 {
+        assert_eq!(Draft::call(&format!("{turn}")).signed(&gate).send(&gate).status, 200, "the owner");
+    }
+    for kind in 0..3 {
+        let waiting = guesses.iter_mut().skip(kind).step_by(3).map(is_answered).filter(|answered| !answered).count();
+        assert!(waiting >= 2, "kind {kind}: only {waiting} of 7 wait");
+    }
+    assert_eq!(upstream.calls().len(), 3);
 }
 
 /// B4, P-A21, P-A22: where signatures are demanded a key does not do, and a key beside a signature never does.

@@ -1,30 +1,16 @@
 //! Guessing costs the guesser, and nobody else.
 
-use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{keys, said, settings};
-use crate::gate::{Gate, palisade, until, write_private};
+use crate::gate::{Gate, begun, is_answered, palisade, until, write_private};
 use crate::upstream::Upstream;
 
 /// Sends a call with this key, or without one, and leaves the answer where it is.
 fn send(gate: &Gate, key: Option<&str>) -> TcpStream {
     let bearer = key.map_or_else(String::new, |key| format!("Bearer {key}"));
-    let mut stream = gate.connect();
-    stream.write_all(&gate.request("POST", "/mcp/files", &[("Authorization", &bearer)], super::PING)).unwrap();
-    stream
-}
-
-fn is_answered(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-    match stream.read(&mut [0]) {
-        Ok(read) => read > 0,
-        Err(error) => {
-            assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
-            false
-        }
-    }
+    begun(gate, &gate.request("POST", "/mcp/files", &[("Authorization", &bearer)], super::PING))
 }
 
 /// P-A11, B3: the first wrong keys are told at once and the later ones wait, whichever kind of wrong they are; the owner of
