@@ -1091,3 +1091,20 @@ fn signing_clients_are_weighed() {
     let told = Desk::new().var("API_KEY_HMAC_SECRET", "short").faults(&development(""));
     assert!(told.contains("default: a secret has 5 bytes") && !told.contains("short"), "{told}");
 }
+
+/// I1, B2: reading a file takes as long as the file is, so that one with ten thousand keys starts at once.
+#[test]
+fn large_files_are_read_in_time() {
+    let keys = |count: usize| {
+        let key = |number| format!("[[auth.keys]]\nname = \"agent-{number}\"\nkey = \"agent-key-{number:05}\"\n");
+        development(&(0..count).map(key).collect::<String>())
+    };
+    let took = |toml: String| {
+        let desk = Desk::new();
+        let began = std::time::Instant::now();
+        desk.loads(&toml);
+        began.elapsed()
+    };
+    let (small, large) = (took(keys(1_000)), took(keys(10_000)));
+    assert!(large < small * 40, "ten times the keys took {large:?} instead of {small:?}");
+}

@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, path: &str, root: &Schema, layered: &mut Layered,
 }
 
 struct Walk<'a> {
-    lines: Lines<'a>,
+    lines: Lines,
     layered: &'a mut Layered,
     faults: &'a mut Faults,
 }
@@ -211,19 +211,19 @@ fn wanted(schema: &Schema) -> &'static str {
     kinds.iter().find(|(kind, _)| schema::is(schema, kind)).map_or("a text in quotes", |(_, words)| words)
 }
 
-/// The text, to tell which line a byte stands on.
-struct Lines<'t> {
-    text: &'t str,
+/// Where lines end, to tell which line a byte stands on: a file may name thousands of keys.
+struct Lines {
+    ends: Vec<usize>,
     path: Arc<str>,
 }
 
-impl<'t> Lines<'t> {
-    fn of(text: &'t str, path: &str) -> Self {
-        Self { text, path: Arc::from(path) }
+impl Lines {
+    fn of(text: &str, path: &str) -> Self {
+        Self { ends: memchr::memchr_iter(b'\n', text.as_bytes()).collect(), path: Arc::from(path) }
     }
 
     fn place(&self, span: Range<usize>) -> Place {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        Place::File { path: Arc::clone(&self.path), line: 1 + before.matches('\n').count() }
+        let line = 1 + self.ends.partition_point(|end| *end < span.start);
+        Place::File { path: Arc::clone(&self.path), line }
     }
 }
