@@ -1,10 +1,8 @@
 //! Requests with their canonical forms and signatures, made by `palisade_guard::sign`: what another implementation must
 //! come to as well.
 
-use std::fmt::Write;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
-use palisade_guard::digest::sha256;
+use palisade_guard::digest::{hex, sha256};
 use palisade_guard::sign::{Occasion, Request, Scheme, Signer, compat, headers, messages};
 
 /// One request.
@@ -136,11 +134,4 @@ fn object(headers: &HeaderMap) -> String {
 fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::chain::{Chain, FORMAT, HASH_FIELD, LINE_END, link};
-use crate::digest::read_lower_hex;
+use crate::digest::{hex, read_lower_hex};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +111,7 @@ impl fmt::Display for Report {
             "The journal is intact: {lines} lines in {segments} segments, {arrivals} arrivals closed, {open} open."
         )?;
         writeln!(f, "From {} to {}.", time(first), time(last))?;
-        f.write_str("Head ")?;
-        head.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "Head {}", hex(head))
     }
 }
 

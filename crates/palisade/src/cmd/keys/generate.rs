@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use palisade_guard::authenticate::Keys as Table;
+use palisade_guard::digest::hex;
 
 use crate::cli::KeyFormat;
 use crate::cmd::serve::make_key;
@@ -11,7 +12,7 @@ use crate::say;
 /// Does it.
 pub(super) fn generate(format: KeyFormat) -> ExitCode {
     let key = make_key();
-    let hash = Table::digest(key.as_bytes()).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hash = hex(&Table::digest(key.as_bytes()));
     match format {
         KeyFormat::Text => {
             say::out(&key);
