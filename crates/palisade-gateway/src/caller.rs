@@ -29,24 +29,39 @@ pub(crate) const fn presented(head: &request::Parts, secure: bool, now: Moment) 
     Presented { method: &head.method, uri: &head.uri, headers: &head.headers, secure, certificate: None, now }
 }
 
+/// Where a call comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Whence<'c> {
+    pub(crate) address: IpAddr,
+    /// Its connection, where that is one by TLS.
+    pub(crate) secured: Option<&'c Secured>,
+    /// Whether strangers are not heard from there any more.
+    pub(crate) is_over: bool,
+}
+
 /// The verified caller of a request. Of a signed one the body is read: it stays in `body` for whoever reads it next.
 pub(crate) async fn verified(
     gate: &Snapshot,
     presented: Presented<'_>,
-    secured: Option<&Secured>,
+    from: Whence<'_>,
     body: &mut Content,
 ) -> Result<Principal, Refusal> {
-    let presented = Presented { certificate: certificate(gate, secured, presented.now)?, ..presented };
+    let presented = Presented { certificate: certificate(gate, from.secured, presented.now)?, ..presented };
     match authenticate::caller(&gate.authenticate, &presented)? {
         Verdict::Accept(principal) => Ok(principal),
         // Boxed: of most calls these are no part.
         Verdict::Signed(pending) => Box::pin(signed(gate, presented, *pending, body)).await,
-        Verdict::Unsettled(need) => Box::pin(settled(gate, presented, need)).await,
+        Verdict::Unsettled(need) => Box::pin(settled(gate, presented, need, from)).await,
     }
 }
 
 /// Fetches what was missing, and judges once more: what is still missing then is not there.
-async fn settled(gate: &Snapshot, presented: Presented<'_>, need: Need) -> Result<Principal, Refusal> {
+async fn settled(
+    gate: &Snapshot,
+    presented: Presented<'_>,
+    need: Need,
+    from: Whence<'_>,
+) -> Result<Principal, Refusal> {
     let refused =
         |cause: Fault| Refusal::new(Reason::Unauthenticated).challenge(authenticate::CHALLENGE_INVALID).because(cause);
     let token = authenticate::bearer(presented.headers)?.unwrap_or_default();
@@ -64,6 +79,15 @@ async fn settled(gate: &Snapshot, presented: Presented<'_>, need: Need) -> Resul
             let (Some(tokens), Some(remote)) = (tokens(gate), gate.issuers.get(&issuer.url)) else {
                 return Err(refused(Fault::Issuer));
             };
+            let was_good = tokens.was_good(token);
+            if from.is_over && !was_good {
+                return Err(issuers::unsaid("its address is over its ceiling, and nobody knows the token"));
+            }
+            let _place = remote.place(token, was_good, from.address).await.ok_or_else(|| issuers::unsaid("no turn"))?;
+            // Another call with this token may have asked meanwhile.
+            if let Verdict::Accept(known) = authenticate::caller(&gate.authenticate, &presented)? {
+                return Ok(known);
+            }
             let said = remote.ask(token).await?;
             tokens.introspected(&issuer, token, &said, &presented)
         }

@@ -99,7 +99,8 @@ async fn judged(
 
     // The caller. The body is still on the wire, and an unknown caller cannot make us read it: only a signature does,
     // whose key and time are right.
-    let caller = match caller::verified(gate, presented, secured.as_deref(), &mut body).await {
+    let from = caller::Whence { address: client.address(), secured: secured.as_deref(), is_over: over.is_err() };
+    let caller = match caller::verified(gate, presented, from, &mut body).await {
         Ok(caller) => caller,
         Err(refusal) => {
             // Only calls that do not authenticate wait, or use up the address's window; guessing costs the guesser.

@@ -9,14 +9,18 @@
 pub(crate) mod get;
 mod keys;
 mod said;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use palisade_guard::authenticate::resource::canonical;
 use palisade_guard::authenticate::token::{Audience, Issuer};
+use palisade_guard::digest::sha256;
 use palisade_guard::grant::Grant;
+use palisade_guard::limit::penalty::block;
 use palisade_guard::refusal::Refusal;
 use palisade_guard::token::{KeySet, Keyring};
 use serde_json::{Value, json};
@@ -27,6 +31,7 @@ use crate::descriptors::Descriptors;
 use get::Getter;
 use keys::State;
 pub(crate) use said::unsaid;
+use turns::Turns;
 
 /// Issuers by their identifiers.
 pub(crate) type Remotes = BTreeMap<Box<str>, Arc<Remote>>;
@@ -37,8 +42,11 @@ pub(crate) struct Remote {
     ring: Arc<Keyring>,
     getter: Getter,
     state: Mutex<State>,
-    /// Questions that may be asked at one time: of calls, and of streams.
-    questions: Semaphore,
+    /// Questions about tokens that nobody knows, by the block of addresses that they come from.
+    unknown: Turns<[u8; 16]>,
+    /// Questions about tokens that were good, by their names: strangers have none.
+    known: Turns<[u8; 32]>,
+    /// Questions of streams.
     again: Semaphore,
 }
 
@@ -55,8 +63,16 @@ impl Turn<'_> {
     }
 }
 
-/// Questions about tokens that one issuer is asked at one time.
+/// A call's turn to ask, given back when it is dropped.
+pub(crate) struct Place<'r> {
+    _of_block: Option<turns::Turn<'r, [u8; 16]>>,
+    _of_token: Option<turns::Turn<'r, [u8; 32]>>,
+}
+
+/// Questions about tokens that one issuer is asked at one time: so many of each kind.
 const QUESTIONS: usize = 16;
+/// Those about unknown tokens that come from one block of addresses.
+const OF_BLOCK: usize = 2;
 
 /// The issuers of a configuration; what is equal to one before is that one.
 pub(crate) fn remotes(
@@ -85,8 +101,8 @@ impl Remote {
         }
         let getter = Getter::new(&settings, descriptors)?;
         let (ring, state) = (Arc::new(ring), Mutex::default());
-        let [questions, again] = [QUESTIONS, QUESTIONS].map(Semaphore::new);
-        Ok(Self { settings, ring, getter, state, questions, again })
+        let (unknown, known) = (Turns::new(QUESTIONS, OF_BLOCK), Turns::new(QUESTIONS, 1));
+        Ok(Self { settings, ring, getter, state, unknown, known, again: Semaphore::new(QUESTIONS) })
     }
 
     /// How its tokens are judged.
@@ -119,7 +135,17 @@ impl Remote {
 
     /// What it says of a token, as it says it.
     pub(crate) async fn ask(&self, token: &[u8]) -> Result<bytes::Bytes, Refusal> {
-        said::ask(self, token).await
+        said::question(self, token).await
+    }
+
+    /// A call's place to ask from. Strangers decide how often it is asked about tokens that nobody knows, so each block of
+    /// addresses has few places; about a token that was good one question is asked at a time, and no stranger is in its way.
+    pub(crate) async fn place(&self, token: &[u8], was_good: bool, from: IpAddr) -> Option<Place<'_>> {
+        Some(if was_good {
+            Place { _of_block: None, _of_token: Some(self.known.turn(sha256(token)).await?) }
+        } else {
+            Place { _of_block: Some(self.unknown.turn(block(from)).await?), _of_token: None }
+        })
     }
 
     /// A stream's turn to ask. Streams wait for one another, and take no place from calls.

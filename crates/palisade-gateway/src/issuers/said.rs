@@ -11,19 +11,12 @@ use palisade_guard::refusal::{Reason, Refusal};
 
 use super::Remote;
 
-/// What the issuer says of a token. Out of reach, it says nothing, and nobody is let in.
-pub(super) async fn ask(remote: &Remote, token: &[u8]) -> Result<Bytes, Refusal> {
-    // Strangers decide how often it is asked; so many questions at a time, and no more.
-    let Ok(_question) = remote.questions.try_acquire() else { return Err(unsaid("too many questions at one time")) };
-    question(remote, token).await
-}
-
 /// Nothing was said.
 pub(crate) fn unsaid(cause: &str) -> Refusal {
     Refusal::new(Reason::NoCapacity).says("the issuer of this token cannot be asked: try again later").because(cause)
 }
 
-/// One question.
+/// One question. Out of reach, the issuer says nothing, and nobody is let in.
 pub(super) async fn question(remote: &Remote, token: &[u8]) -> Result<Bytes, Refusal> {
     let Some(asked) = &remote.settings.introspection else { return Err(unsaid("nobody can be asked")) };
     let body = format!("token={}&token_type_hint=access_token", encoded(token));

@@ -115,10 +115,15 @@ impl Tokens {
         answer: &[u8],
         presented: &Presented<'_>,
     ) -> Result<Principal, Refusal> {
-        let found = said(issuer, answer, presented.now)?;
+        let found = self.said(issuer, token, answer, presented.now)?;
         let caller = self.accept(&found, presented)?;
         self.cache.put(Cache::<Verified>::name(token), found);
         Ok(caller)
+    }
+
+    /// Whether this token was good when it was last looked at. Nobody can make up one that was.
+    pub fn was_good(&self, token: &[u8]) -> bool {
+        self.cache.get(&Cache::<Verified>::name(token)).is_some()
     }
 
     /// The caller of a stream at a later moment, or whom to ask about its token again.
@@ -134,10 +139,15 @@ impl Tokens {
     /// The caller of a stream, by the word of its token's issuer at a later moment.
     pub fn heard(&self, caller: &Principal, token: &[u8], answer: &[u8], now: Moment) -> Result<Principal, Refusal> {
         let (then, issuer) = self.asked(caller)?;
-        let found = said(issuer, answer, now)?;
+        let found = self.said(issuer, token, answer, now)?;
         let caller = self.same(then, &found)?;
         self.cache.put(Cache::<Verified>::name(token), found);
         Ok(caller)
+    }
+
+    /// What an issuer's word means. A token that is not good any more is not remembered as one that was.
+    fn said(&self, issuer: &Arc<Issuer>, token: &[u8], answer: &[u8], now: Moment) -> Result<Arc<Verified>, Refusal> {
+        said(issuer, answer, now).inspect_err(|_| self.cache.forget(&Cache::<Verified>::name(token)))
     }
 
     /// What was found of a caller's token, and who can be asked about it.

@@ -64,8 +64,8 @@ impl Penalties {
     }
 }
 
-/// The block of an address. IPv4 is told from IPv6 by its mapped form.
-const fn block(address: IpAddr) -> [u8; 16] {
+/// The block of an address: the first address of its IPv4 /24 or IPv6 /48. IPv4 is told from IPv6 by its mapped form.
+pub const fn block(address: IpAddr) -> [u8; 16] {
     let (bits, kept) = match address.to_canonical() {
         IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 96 + 24),
         IpAddr::V6(address) => (address.to_bits(), 48),

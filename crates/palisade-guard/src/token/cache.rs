@@ -56,6 +56,11 @@ impl<V> Cache<V> {
         });
     }
 
+    /// Forgets what was found of a token.
+    pub fn forget(&self, name: &[u8; 32]) {
+        self.with(name, |halves, _| halves.young.remove(name).or_else(|| halves.old.remove(name)));
+    }
+
     /// How many tokens are known.
     pub fn len(&self) -> usize {
         let count = |shard: &Mutex<Halves<V>>| {

@@ -1,7 +1,7 @@
 //! An issuer of tokens that the tests hold in their hands: its keys, what it publishes, and how often it is asked.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use palisade_guard::token::{Signer, Type};
@@ -16,6 +16,8 @@ pub(crate) struct Issuer {
     revoked: Arc<Mutex<Vec<String>>>,
     /// Whether it answers questions about tokens with an error.
     ill: Arc<AtomicBool>,
+    /// Held while it takes its time to say that a token is unknown.
+    slow: Arc<Mutex<()>>,
     keys: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -24,6 +26,8 @@ impl Issuer {
     pub(crate) fn start() -> Self {
         let keys = Arc::new(Mutex::new(vec![key("k1").published().unwrap()]));
         let (revoked, ill) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
+        let slow = Arc::<Mutex<()>>::default();
+        let held = Arc::clone(&slow);
         let (published, taken_back, is_ill) = (Arc::clone(&keys), Arc::clone(&revoked), Arc::clone(&ill));
         let server = Upstream::scripted(Box::new(move |request| {
             if request.body.is_empty() {
@@ -38,15 +42,16 @@ impl Issuer {
             let good = request.header("authorization") == Some("Basic Z2F0ZTpnYXRlLXNlY3JldA==");
             let good = good && !taken_back.lock().unwrap().contains(&token);
             let port = token.strip_prefix("good-").and_then(|rest| rest.split('-').next());
-            let said = match port.filter(|_| good).map(|port| format!("http://127.0.0.1:{port}/mcp")) {
-                Some(aud) => {
-                    json!({"active": true, "sub": "ada", "aud": [aud, format!("{aud}/stub")], "scope": "mcp:tools"})
-                }
-                None => json!({"active": false}),
+            let said = if let Some(port) = port.filter(|_| good) {
+                let aud = format!("http://127.0.0.1:{port}/mcp");
+                json!({"active": true, "sub": "ada", "aud": [aud, format!("{aud}/stub")], "scope": "mcp:tools"})
+            } else {
+                drop(held.lock());
+                json!({"active": false})
             };
             answer("200 OK", "", &said.to_string())
         }));
-        Self { server, revoked, ill, keys }
+        Self { server, revoked, ill, slow, keys }
     }
 
     /// Its identifier.
@@ -62,6 +67,11 @@ impl Issuer {
     /// From now on it answers no question about tokens, or answers again.
     pub(super) fn is_ill(&self, ill: bool) {
         self.ill.store(ill, Relaxed);
+    }
+
+    /// It says of no token that it is unknown, until this is dropped.
+    pub(super) fn takes_its_time(&self) -> MutexGuard<'_, ()> {
+        self.slow.lock().unwrap()
     }
 
     /// Publishes these keys instead.

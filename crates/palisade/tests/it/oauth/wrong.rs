@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::issuer::{Issuer, key, now, token};
 use crate::edge::config;
-use crate::gate::{Gate, KEY, until};
+use crate::gate::{Gate, KEY, begun, until};
 use crate::reload::{is_open, rest, streaming};
 use crate::upstream::Upstream;
 
@@ -162,6 +162,53 @@ fn opaque_tokens_are_asked_about() {
     assert_eq!(call(&gate, "/mcp", &format!("good-{}", gate.address.port() - 1)).0, 401, "for another gateway");
     assert_eq!(call(&gate, "/mcp", KEY).0, 200, "a key is a key");
     assert_eq!(issuer.asked().1, 3);
+}
+
+/// B6, P-I11: whoever makes up tokens, and an issuer that takes its time with them, hold up nobody whose token is good: not
+/// elsewhere, and, once it was found good, not behind the same address, which may be over its ceiling too.
+#[test]
+fn made_up_tokens_hold_up_nobody_else() {
+    let (upstream, issuer) = (Upstream::echo(), Issuer::start());
+    let url = issuer.url();
+    let more = format!(
+        "[limits]\npenalty = \"off\"\naddress_ceiling_per_minute = 120\n[[auth.issuers]]\nname = \"corp\"\nurl = \"{url}\"\n\
+         jwks = \"{url}/keys\"\nintrospection = \"{url}/introspect\"\nclient_id = \"gate\"\nclient_secret = \"gate-secret\"\n\
+         introspection_max_age = \"1s\""
+    );
+    let text = config(&upstream.url(), &more).replace("origins =", "trusted_proxies = [\"127.0.0.1\"]\norigins =");
+    let gate = Gate::configured(&text);
+    let request = |from: &str, token: &str| {
+        let bearer = format!("Bearer {token}");
+        gate.request("POST", "/mcp", &[("Authorization", &bearer), ("X-Forwarded-For", from)], CALL)
+    };
+    let status = |from: &str, token: &str| gate.raw(&request(from, token)).status;
+    let [mine, theirs] = ["mine", "theirs"].map(|name| format!("good-{}-{name}", gate.address.port()));
+    assert_eq!(status("203.0.113.7", &mine), 200);
+    let slow = issuer.takes_its_time();
+    let asked = issuer.asked().1;
+    let guesses: Vec<_> =
+        (0..40).map(|turn| begun(&gate, &request(&format!("203.0.113.{turn}"), &format!("made-up-{turn}")))).collect();
+    until("strangers' questions to be under way", || (issuer.asked().1 >= asked + 2).then_some(()));
+    assert_eq!(status("198.51.100.1", &theirs), 200, "elsewhere a new token is asked about");
+    let asked = issuer.asked().1;
+    until("the good token to be asked about again", || {
+        assert_eq!(status("203.0.113.7", &mine), 200, "what was good is not in the strangers' line");
+        (issuer.asked().1 > asked).then_some(())
+    });
+    drop(slow);
+    drop(guesses);
+
+    for turn in 0..130 {
+        gate.raw(&gate.request("GET", "/", &[("Authorization", ""), ("X-Forwarded-For", "203.0.113.7")], b""));
+        assert!(turn < 120 || status("203.0.113.7", &format!("made-up-{turn}")) == 429);
+    }
+    let asked = issuer.asked().1;
+    assert_eq!(status("203.0.113.7", "made-up"), 429);
+    assert_eq!(issuer.asked().1, asked, "over its ceiling nothing is asked for strangers");
+    until("the good token to be asked about again", || {
+        assert_eq!(status("203.0.113.7", &mine), 200);
+        (issuer.asked().1 > asked).then_some(())
+    });
 }
 
 /// B6, P-B11: while a stream lives, the issuer of its opaque token is asked again; when it takes the token back the stream
