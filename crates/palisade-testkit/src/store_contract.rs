@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_gateway::config::{KeyForm, StorePlace};
-use palisade_gateway::keys::{Asker, Book, Error, State, Wanted};
+use palisade_gateway::keys::{Asker, Book, Error, Rotation, State, Wanted};
 use palisade_gateway::store::Store;
 
 const BY: Asker<'_> = Asker { who: "test", holds: None };
-const HOUR: Duration = Duration::from_hours(1);
+const KEEPING: Rotation<'_> = Rotation { grace: Duration::from_hours(1), expires: None, end_older: false };
 
 /// Everything, on an empty store at this place.
 ///
@@ -63,16 +63,21 @@ impl Contract {
         );
     }
 
-    /// After a rotation both secrets work, after the next one the two newest, and without grace one alone.
+    /// After a rotation both secrets work for the time that was promised: another rotation is refused meanwhile, unless it
+    /// is said to end the older one. Without grace one secret alone works.
     async fn a_rotation_keeps_two_secrets(&self) {
         let (id, first) = self.make("rotated").await;
-        let mut keys = vec![first];
-        for _ in 0..2 {
-            keys.push(self.book.rotate(&id, HOUR, None, BY).await.expect("a key").key);
-        }
+        let mut keys = vec![first, self.book.rotate(&id, KEEPING, BY).await.expect("a key").key];
+        let Err(Error::Overlap(until)) = self.book.rotate(&id, KEEPING, BY).await else {
+            panic!("a promise was broken")
+        };
+        assert!(until.ends_with('Z') && self.works(&keys[0]).await && self.works(&keys[1]).await, "{until}");
+        let ending = Rotation { end_older: true, ..KEEPING };
+        keys.push(self.book.rotate(&id, ending, BY).await.expect("a key").key);
         let works = [self.works(&keys[0]).await, self.works(&keys[1]).await, self.works(&keys[2]).await];
         assert_eq!(works, [false, true, true]);
-        let last = self.book.rotate(&id, Duration::ZERO, Some("1d"), BY).await.expect("a key");
+        let last =
+            self.book.rotate(&id, Rotation { expires: Some("1d"), ..Rotation::default() }, BY).await.expect("a key");
         assert!(self.works(&last.key).await && !self.works(&keys[2]).await);
         assert!(last.about.expires_at.is_some() && last.about.previous_secret_until.is_none());
     }
@@ -83,7 +88,7 @@ impl Contract {
         let first = self.book.revoke(&id, BY).await.expect("a key");
         let again = self.book.revoke(&id, BY).await.expect("a key");
         assert_eq!((first.state, first.revoked_at), (State::Revoked, again.revoked_at));
-        assert!(matches!(self.book.rotate(&id, HOUR, None, BY).await, Err(Error::Over(State::Revoked))));
+        assert!(matches!(self.book.rotate(&id, KEEPING, BY).await, Err(Error::Over(State::Revoked))));
         assert!(!self.works(&key).await);
     }
 

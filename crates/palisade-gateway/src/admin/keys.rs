@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::arrival;
-use crate::keys::{Asker, Error, GRACE, Wanted, grace};
+use crate::keys::{self, Asker, Error, GRACE, Holds, Wanted, grace};
 use crate::passage::Passage;
 use crate::reply::Reply;
 use crate::snapshot::Snapshot;
@@ -51,10 +51,13 @@ enum Deed {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rotation {
-    /// How long the secret before works on, up to `90d`; `0s` ends it now. Without it `24h`.
+    /// How long the secret before works on, up to `90d`; `0s` ends it, and every other before it, now. Without it `24h`.
     grace: Option<String>,
     /// When the key ends, from now on, like `90d`; without it when it would have.
     expires: Option<String>,
+    /// Whether a secret that works on after an earlier rotation ends now. Without it the rotation is refused until that
+    /// secret's time is over.
+    end_older: bool,
 }
 
 /// Bytes of a request's body.
@@ -145,9 +148,18 @@ pub(super) async fn answer(
     passage.fact("keys", done)
 }
 
+/// Who asks, and what they hold. The end of a token or certificate is not its holder's: another follows. That of a key is.
+pub(super) fn asker<'a>(gate: &Snapshot, caller: &'a Principal) -> Asker<'a> {
+    let id = caller.id().strip_prefix("managed:").and_then(|id| PublicId::read(id.as_bytes()));
+    let table = gate.lasting.keys.managed().table();
+    let ends = id.and_then(|id| table.get(&id)?.expires_ms).and_then(|end| i64::try_from(end).ok());
+    let holds = Holds { grant: caller.grant(), ends, usual_limit: gate.limits.per_caller() };
+    Asker { who: caller.id(), holds: Some(holds) }
+}
+
 async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Result<Reply, Refusal> {
     let (live, book) = (&gate.lasting.keys, &gate.lasting.keys.book);
-    let by = Asker { who: caller.id(), holds: caller.grant().scopes.as_ref() };
+    let by = asker(gate, caller);
     let answer = match deed {
         Deed::List(after) => {
             let after = after.as_ref().map(PublicId::as_str);
@@ -161,9 +173,10 @@ async fn run(gate: &Snapshot, deed: Deed, body: &[u8], caller: &Principal) -> Re
             json!(book.create(&wanted, &servers, by).await.map_err(refused)?)
         }
         Deed::Rotate(id) => {
-            let Rotation { grace: wanted, expires } = if body.is_empty() { Rotation::default() } else { read(body)? };
-            let grace = grace(wanted.as_deref().unwrap_or(GRACE)).map_err(refused)?;
-            json!(book.rotate(id.as_str(), grace, expires.as_deref(), by).await.map_err(refused)?)
+            let wanted: Rotation = if body.is_empty() { Rotation::default() } else { read(body)? };
+            let grace = grace(wanted.grace.as_deref().unwrap_or(GRACE)).map_err(refused)?;
+            let how = keys::Rotation { grace, expires: wanted.expires.as_deref(), end_older: wanted.end_older };
+            json!(book.rotate(id.as_str(), how, by).await.map_err(refused)?)
         }
         Deed::Revoke(id) => json!(book.revoke(id.as_str(), by).await.map_err(refused)?),
     };
@@ -199,8 +212,10 @@ fn refused(error: Error) -> Refusal {
             Refusal::new(Reason::InvalidParams).says(words).at(first)
         }
         Error::Unknown => Refusal::new(Reason::UnknownPath).says(words),
-        Error::Taken(_) | Error::Over(_) | Error::Full => Refusal::new(Reason::Conflict).says(words),
-        Error::Beyond => Refusal::new(Reason::Forbidden).says(words),
+        Error::Taken(_) | Error::Over(_) | Error::Overlap(_) | Error::Full => {
+            Refusal::new(Reason::Conflict).says(words)
+        }
+        Error::Beyond(_) => Refusal::new(Reason::Forbidden).says(words),
         Error::Store(_) => Refusal::new(Reason::StoreUnavailable).because(words),
         Error::Pepper(..) | Error::OtherPepper | Error::Unreadable => Refusal::new(Reason::Internal).because(words),
     }

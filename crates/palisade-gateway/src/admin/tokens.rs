@@ -13,9 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::keys::read;
+use super::keys::{asker, read};
 use crate::arrival;
-use crate::keys::Asker;
 use crate::passage::Passage;
 use crate::reply::Reply;
 use crate::snapshot::Snapshot;
@@ -120,7 +119,7 @@ pub(super) async fn answer(
 }
 
 async fn run(gate: &Snapshot, live: &Live, deed: Deed, body: &[u8], caller: &Principal) -> Result<Reply, Refusal> {
-    let by = Asker { who: caller.id(), holds: caller.grant().scopes.as_ref() };
+    let by = asker(gate, caller);
     let answer = match deed {
         Deed::Issue => {
             let servers: Vec<_> = gate.servers.keys().cloned().collect();
@@ -162,7 +161,7 @@ fn refused(error: Error) -> Refusal {
             let challenge = palisade_guard::authenticate::CHALLENGE_INVALID;
             Refusal::new(Reason::Unauthenticated).challenge(challenge).because(words)
         }
-        Error::Beyond => Refusal::new(Reason::Forbidden).says(words),
+        Error::Beyond(_) => Refusal::new(Reason::Forbidden).says(words),
         Error::Full | Error::Secret => Refusal::new(Reason::Conflict).says(words),
         Error::Store(_) => Refusal::new(Reason::StoreUnavailable).because(words),
         Error::NoKey => Refusal::new(Reason::Internal).because(words),

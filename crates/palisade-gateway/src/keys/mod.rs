@@ -3,10 +3,12 @@
 //! 1. A key's text is returned once, to whoever made it. What is kept is a digest under the [`pepper`].
 //! 2. What an operation acknowledges is on the disk, together with a record of who did it ([`changes`]).
 //! 3. Every gateway that shares the store sees a change within a second, the one that made it at once ([`live`]).
-//! 4. Nobody can give a key more of the administration than they have.
+//! 4. Nobody makes, rotates or revokes a key that may do more than they may ([`bounds`]).
+//! 5. A secret that was promised some time has it: a second rotation within it is refused, unless it is said to end it.
 //!
 //! [`changes`]: crate::store::changes
 
+mod bounds;
 mod live;
 mod pepper;
 mod view;
@@ -19,7 +21,6 @@ use std::time::Duration;
 
 use palisade_guard::authenticate::key_text::{self, PublicId};
 use palisade_guard::authenticate::managed_key::{Found, ManagedKey, ManagedKeys, Renewal, Table, Usage};
-use palisade_guard::grant::Scopes;
 use serde_json::json;
 
 use crate::config::{self, KeyForm, duration};
@@ -29,6 +30,7 @@ use crate::store::changes::{self, Change};
 use crate::store::keys::{self, Row};
 use crate::store::{self, Store, later, now};
 use crate::time;
+pub use bounds::{Asker, Holds};
 pub(crate) use live::Live;
 use pepper::Peppers;
 pub use pepper::fits;
@@ -55,13 +57,15 @@ pub struct Book {
     form: KeyForm,
 }
 
-/// Who wants something, and what they may do themselves.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
-    /// As it stands in records: a principal, or the user of a command.
-    pub who: &'a str,
-    /// What they hold; `None` for whoever can write the store anyway.
-    pub holds: Option<&'a Scopes>,
+/// How a secret is exchanged.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rotation<'a> {
+    /// How long the secret before works on; zero ends every one before now.
+    pub grace: Duration,
+    /// When the key ends, from now on; without it when it would have.
+    pub expires: Option<&'a str>,
+    /// Whether a secret that works on after an earlier rotation ends now.
+    pub end_older: bool,
 }
 
 /// Why an operation was not done.
@@ -75,8 +79,10 @@ pub enum Error {
     Taken(String),
     /// It does not work any more, and cannot be made to.
     Over(State),
-    /// The key would have more of the administration than who asks.
-    Beyond,
+    /// This part of the key goes beyond what who asks holds.
+    Beyond(&'static str),
+    /// The secret before the one in force works on until then.
+    Overlap(String),
     /// There are as many keys as there may be.
     Full,
     /// The pepper's file cannot be used: which, why, and what to do.
@@ -105,7 +111,12 @@ impl fmt::Display for Error {
             Self::Unknown => f.write_str("no key has this id"),
             Self::Taken(name) => write!(f, "there is a key called {name}: revoke it, or choose another name"),
             Self::Over(state) => write!(f, "this key is {}: make another one", state.word()),
-            Self::Beyond => f.write_str("nobody can give a key more of the administration than they have"),
+            Self::Beyond(part) => write!(f, "nobody can make, rotate or revoke a key beyond what they hold: its {part}"),
+            Self::Overlap(until) => write!(
+                f,
+                "an older secret of this key works until {until}, as it was promised: wait, or end it now with end_older \
+                 (--end-older), or end all older ones with a grace of 0s"
+            ),
             Self::Full => write!(f, "there are {MOST} keys, and that is the most"),
             Self::Pepper(path, problem, cure) => {
                 let path = path.display().to_string();
@@ -169,9 +180,8 @@ impl Book {
     /// Makes a key.
     pub async fn create(&self, wanted: &Wanted, servers: &[Arc<str>], by: Asker<'_>) -> Result<Issued, Error> {
         let lifetime = wanted.check(servers).map_err(Error::Wrong)?;
-        let permits = wanted.permits();
-        within(by, &permits)?;
-        let now = now();
+        let (permits, now) = (wanted.permits(), now());
+        by.may_make(Some(&permits), lifetime.map(|lifetime| later(now, lifetime)))?;
         let mut writing = self.store.write(Durability::Strict).await?;
         // Those that were revoked long ago make room; the journal still tells of them.
         if keys::count(&mut writing).await? >= MOST && keys::forget(&mut writing, FORGOTTEN).await? == 0 {
@@ -226,32 +236,29 @@ impl Book {
         self.show(id).await.map(View::used)
     }
 
-    /// Gives a key another secret. The one before works on for `grace`; the one before that ends now. With `expires`
-    /// the key ends so long from now, else when it would have.
-    pub async fn rotate(
-        &self,
-        id: &str,
-        grace: Duration,
-        expires: Option<&str>,
-        by: Asker<'_>,
-    ) -> Result<Issued, Error> {
+    /// Gives a key another secret. The one before works on for a while.
+    pub async fn rotate(&self, id: &str, how: Rotation<'_>, by: Asker<'_>) -> Result<Issued, Error> {
+        let Rotation { grace, expires, end_older } = how;
         let wrong = |problem| Error::Wrong(vec![Wrong { field: "expires", problem }]);
         let expires = expires.map(wanted::lifetime).transpose().map_err(wrong)?;
         let now = now();
         let mut writing = self.store.write(Durability::Strict).await?;
         let mut row = keys::one(&mut writing, id).await?.ok_or(Error::Unknown)?;
         let before = View::of(row.clone(), now);
+        row.expires = expires.map(|lifetime| later(now, lifetime)).or(row.expires);
         // Who gets the new secret gets what it may do.
-        within(by, &before.permits)?;
+        by.may_make(bounds::kept(&row).as_ref(), row.expires)?;
         if before.state != State::Active {
             return Err(Error::Over(before.state));
+        }
+        if let Some(until) = before.previous_secret_until.clone().filter(|_| !end_older && !grace.is_zero()) {
+            return Err(Error::Overlap(until));
         }
         let (key, digest) = self.secret(PublicId::read(id.as_bytes()).ok_or(Error::Unknown)?);
         row.old_digest = (!grace.is_zero()).then(|| std::mem::take(&mut row.digest));
         row.old_until = (!grace.is_zero()).then(|| later(now, grace));
         row.digest = digest;
         row.rotated = Some(now);
-        row.expires = expires.map(|lifetime| later(now, lifetime)).or(row.expires);
         keys::rotate(&mut writing, &row).await?;
         let about = View::of(row, now);
         changes::add(&mut writing, &change("key.rotate", id, by, Some(&before), Some(&about))).await?;
@@ -265,6 +272,7 @@ impl Book {
         let mut writing = self.store.write(Durability::Strict).await?;
         let row = keys::one(&mut writing, id).await?.ok_or(Error::Unknown)?;
         let before = View::of(row.clone(), now);
+        by.may_end(bounds::kept(&row).as_ref())?;
         if before.state == State::Revoked {
             return Ok(before);
         }
@@ -336,15 +344,6 @@ fn entry(row: Row, before: &Table) -> Option<(PublicId, Arc<ManagedKey>)> {
     let principal = Arc::from(format!("managed:{}", row.id));
     let grant = Arc::new(grant);
     Some((id, Arc::new(ManagedKey { principal, grant, digest, older, expires_ms: row.expires.map(unsigned), usage })))
-}
-
-/// Nobody can give more of the administration than they have.
-fn within(by: Asker<'_>, permits: &Permits) -> Result<(), Error> {
-    let Some(holds) = by.holds else { return Ok(()) };
-    match permits.scopes() {
-        Ok(Some(scopes)) if scopes.administer_beyond(holds) => Err(Error::Beyond),
-        _ => Ok(()),
-    }
 }
 
 fn change(what: &str, id: &str, by: Asker<'_>, before: Option<&View>, after: Option<&View>) -> Change {

@@ -15,8 +15,8 @@ pub enum Error {
     Reused,
     /// What was shown is no refresh token of ours.
     NotGood,
-    /// The token would have more of the administration than who asks.
-    Beyond,
+    /// This part of the token goes beyond what who asks holds.
+    Beyond(&'static str),
     /// There are as many as there may be.
     Full,
     /// No key is in force.
@@ -50,7 +50,7 @@ impl fmt::Display for Error {
             Self::Unknown => "this family of tokens has ended",
             Self::Reused => "this refresh token was used before: all tokens of its family have ended",
             Self::NotGood => "this is no refresh token that is good here",
-            Self::Beyond => "nobody can give a token more of the administration than they have",
+            Self::Beyond(part) => return write!(f, "nobody can make a token beyond what they hold: its {part}"),
             Self::Full => "there are as many as there may be: wait until some have expired",
             Self::NoKey => "no key is in force",
             Self::Secret => {

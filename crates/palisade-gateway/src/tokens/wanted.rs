@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use palisade_guard::grant::Scopes;
+use palisade_guard::grant::{Grant, Scopes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,13 +106,17 @@ impl Wanted {
         Ok(())
     }
 
-    /// Nobody can give more of the administration than they have.
+    /// Nobody can give more than they hold.
     pub(super) fn within(&self, by: Asker<'_>) -> Result<(), Error> {
-        let Some(holds) = by.holds else { return Ok(()) };
-        match Scopes::read(self.scopes().iter().map(String::as_str)) {
-            Ok(scopes) if scopes.administer_beyond(holds) => Err(Error::Beyond),
-            _ => Ok(()),
-        }
+        let scopes = Scopes::read(self.scopes().iter().map(String::as_str)).map_err(|_| Error::Beyond("scopes"))?;
+        let shared = |names: &Vec<String>| names.iter().map(|name| Arc::from(name.as_str())).collect::<Vec<Arc<str>>>();
+        let grant = Grant {
+            servers: self.servers.as_ref().map(shared),
+            scopes: Some(scopes),
+            groups: shared(&self.groups),
+            ..Grant::default()
+        };
+        by.goes_beyond(&grant).map_or(Ok(()), |part| Err(Error::Beyond(part)))
     }
 }
 

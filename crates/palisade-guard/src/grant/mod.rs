@@ -2,6 +2,7 @@
 
 mod glob;
 mod scopes;
+mod within;
 
 use std::sync::Arc;
 

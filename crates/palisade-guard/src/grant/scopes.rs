@@ -229,8 +229,15 @@ impl Scopes {
         self.0.iter().any(|scope| scope.covers(server, deed))
     }
 
+    /// Whether the holder can do nothing that `other`'s holder cannot: each scope of MCP is within one of `other`'s.
+    pub fn within(&self, other: &Self) -> bool {
+        let of_mcp = |scope: &&Scope| scope.family == Family::Mcp;
+        let covered = |scope: &Scope| other.0.iter().any(|wide| wide.contains(scope));
+        !self.administer_beyond(other) && self.0.iter().filter(of_mcp).all(covered)
+    }
+
     /// Whether the holder could do something in the administration that `other`'s holder cannot.
-    pub fn administer_beyond(&self, other: &Self) -> bool {
+    fn administer_beyond(&self, other: &Self) -> bool {
         let all = PARTS.iter().flat_map(|part| ["read", "write"].map(|action| (*part, action)));
         all.into_iter().any(|(part, action)| self.administer(part, action) && !other.administer(part, action))
     }
@@ -265,6 +272,18 @@ impl Scope {
             (kind, None) => says(&self.kind, kind),
             (kind, Some(name)) => says(&self.kind, kind) && says(&self.action, deed.action) && self.names(kind, name),
         }
+    }
+
+    /// Whether all that `inner` covers is covered by this. A pattern that fits another's text, where a `*` is a letter like
+    /// any other that only a `*` fits, fits whatever that one fits.
+    fn contains(&self, inner: &Self) -> bool {
+        let fits = |wide: &str, narrow: &str| glob::matches(wide.as_bytes(), narrow.as_bytes());
+        self.family == inner.family
+            && says(&self.kind, &inner.kind)
+            && says(&self.action, &inner.action)
+            && fits(&self.server, &inner.server)
+            && (fits(&self.name, &inner.name)
+                && (&*self.name == "*" || self.name == inner.name || !climbs(&inner.name)))
     }
 
     /// A URI that climbs (`file:///srv/../etc`) is no part of what `file:///srv/*` means, though it is written like it.

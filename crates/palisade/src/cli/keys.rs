@@ -111,12 +111,15 @@ impl Create {
 pub(crate) struct Rotate {
     /// Its public id
     pub(crate) id: String,
-    /// How long the secret before works on; 0s ends it now
+    /// How long the secret before works on; 0s ends it, and every other before it, now
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub(crate) grace: String,
     /// When the key ends, from now on; without it when it would have
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
+    /// End a secret that works on after an earlier rotation; without this the rotation is refused until that one's time is over
+    #[arg(long)]
+    pub(crate) end_older: bool,
     /// Which store, and how to answer
     #[command(flatten)]
     pub(crate) desk: Desk,

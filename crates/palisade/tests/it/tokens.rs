@@ -78,8 +78,11 @@ fn a_token_does_what_it_was_made_for() {
     for path in ["/api/tokens", "/api/keys", "/api/status"] {
         assert_eq!(gate.with("GET", path, token, b"").status, 401, "{path}");
     }
-    let admin = gate.issued(&["root", "--purpose", "api", "--scope", "palisade:tokens:write"]);
-    let admin = &admin["access_token"];
+    let root = |more: &[&str]| {
+        let plain = ["root", "--purpose", "api", "--scope", "palisade:tokens:write"];
+        gate.issued(&[&plain, more].concat())["access_token"].clone()
+    };
+    let (admin, narrow) = (&root(&["--scope", "mcp:*"]), &root(&["--scope", "mcp:*", "--server", "files"]));
     assert_eq!(gate.calls(admin), 401);
     let made = gate.with("POST", "/api/tokens", admin, br#"{"subject":"by-rest","scopes":["mcp:*"]}"#);
     assert_eq!(made.status, 200, "{}", made.text());
@@ -87,6 +90,14 @@ fn a_token_does_what_it_was_made_for() {
     let beyond =
         gate.with("POST", "/api/tokens", admin, br#"{"subject":"x","purpose":"api","scopes":["palisade:keys:write"]}"#);
     assert_eq!(beyond.status, 403, "nobody gives more of the administration than they have");
+    for (servers, status) in [("", 403), (r#","servers":["search"]"#, 403), (r#","servers":["files"]"#, 200)] {
+        let body = format!(r#"{{"subject":"x"{servers}}}"#);
+        assert_eq!(
+            gate.with("POST", "/api/tokens", narrow, body.as_bytes()).status,
+            status,
+            "nor of the servers: {body}"
+        );
+    }
     for wrong in [
         r#"{"subject":""}"#,
         r#"{"subject":"a","owner":"b"}"#,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use palisade_gateway::config::{self, Config, Flags, Start, StorePlace};
-use palisade_gateway::keys::{Asker, Book, Error, View};
+use palisade_gateway::keys::{Asker, Book, Error, Rotation, View};
 use palisade_gateway::store::Store;
 use tokio::runtime::Builder;
 
@@ -84,7 +84,8 @@ async fn run(command: &Keys, desk: &Desk, book: &Book, servers: &[Arc<str>]) -> 
         Keys::Show(one) => say::view(desk, &book.show(id(&one.id)).await?),
         Keys::Rotate(rotate) => {
             let grace = palisade_gateway::keys::grace(&rotate.grace)?;
-            say::issued(desk, &book.rotate(id(&rotate.id), grace, rotate.expires.as_deref(), by).await?);
+            let how = Rotation { grace, expires: rotate.expires.as_deref(), end_older: rotate.end_older };
+            say::issued(desk, &book.rotate(id(&rotate.id), how, by).await?);
         }
         Keys::Revoke(one) => say::revoked(desk, &book.revoke(id(&one.id), by).await?),
         Keys::Usage(one) => say::used(desk, &book.usage(id(&one.id)).await?),

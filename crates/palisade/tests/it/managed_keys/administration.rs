@@ -9,7 +9,7 @@ use crate::upstream::Upstream;
 /// A gateway, and keys that may write keys, read keys, do everything else, and nothing but MCP.
 fn peopled() -> (Gate, [String; 4]) {
     let gate = gate(&Upstream::echo());
-    let scopes = [&["palisade:keys:*"][..], &["palisade:keys:read"], &["mcp:*", "palisade:tokens:write"], &[]];
+    let scopes = [&["palisade:keys:*", "mcp:*"][..], &["palisade:keys:read"], &["mcp:*", "palisade:tokens:write"], &[]];
     let names = ["writer", "reader", "caller", "plain"];
     let keys: Vec<String> = names
         .iter()
@@ -128,6 +128,79 @@ fn nobody_rises_by_making_keys() {
     assert_eq!(equal.status, 200, "{}", equal.text());
     let rotated = api(&gate, "POST", &format!("/{}/rotate", equal.json()["id"].as_str().unwrap()), &writer, "");
     assert_eq!(rotated.status, 200, "{}", rotated.text());
+}
+
+/// B3, C1, A10, P-A16: who writes keys makes, rotates and revokes none that may do more than they may, in any part: its
+/// servers, scopes, groups, addresses, limit and end; what is within is done.
+#[test]
+fn nobody_hands_on_what_they_do_not_hold() {
+    let gate = gate(&Upstream::echo());
+    let scopes =
+        ["--scope", "palisade:keys:write", "--scope", "palisade:keys:read", "--scope", "mcp:tools:call:files/read_*"];
+    let bounds =
+        ["--server", "files", "--group", "desk", "--allow-ip", "127.0.0.0/8", "--limit", "500", "--expires", "30d"];
+    let (writer, _) = gate.make(&[&["writer"][..], &scopes, &bounds].concat());
+    let (_, plain) = gate.make(&["plain"]);
+    until("the writer to be known", || (api(&gate, "GET", "", &writer, "").status == 200).then_some(()));
+    let within = json!({
+        "name": "within", "servers": ["files"], "scopes": ["mcp:tools:call:files/read_all"], "groups": ["desk"],
+        "allow": ["127.0.0.1/32"], "limit_per_minute": 500, "expires": "29d",
+    });
+    for (field, value) in [
+        ("servers", Value::Null),
+        ("scopes", Value::Null),
+        ("scopes", json!(["mcp:tools:call:files/*"])),
+        ("scopes", json!(["palisade:tokens:write"])),
+        ("groups", json!(["desk", "traders"])),
+        ("allow", json!([])),
+        ("allow", json!(["126.0.0.0/7"])),
+        ("limit_per_minute", Value::Null),
+        ("limit_per_minute", json!(501)),
+        ("expires", Value::Null),
+        ("expires", json!("31d")),
+    ] {
+        let mut beyond = within.clone();
+        beyond[field] = value;
+        let answer = api(&gate, "POST", "", &writer, &beyond.to_string());
+        assert_eq!(answer.status, 403, "{beyond}: {}", answer.text());
+        assert!(answer.text().contains(field), "{}", answer.text());
+    }
+    let made = api(&gate, "POST", "", &writer, &within.to_string());
+    assert_eq!(made.status, 200, "{}", made.text());
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let rotate = |id: &str, how: &str| api(&gate, "POST", &format!("/{id}/rotate"), &writer, how).status;
+    assert_eq!(rotate(&id, r#"{"expires":"31d"}"#), 403);
+    assert_eq!((rotate(&id, ""), rotate(&plain, "")), (200, 403));
+    for (target, status) in [(&plain, 403), (&id, 200)] {
+        assert_eq!(api(&gate, "POST", &format!("/{target}/revoke"), &writer, "").status, status);
+    }
+    assert_eq!(said(&gate.keys(&["show", &plain, "--json"]))["state"], "active");
+}
+
+/// B3: a secret that was promised its time keeps it: another rotation meanwhile says until when, over REST and by the
+/// command, unless it is said to end that secret; and in a hurry every secret before ends at once.
+#[test]
+fn a_promised_secret_keeps_its_time() {
+    let (gate, [writer, ..]) = peopled();
+    let made = api(&gate, "POST", "", &writer, r#"{"name":"target"}"#).json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    let rotate = |how: &str| api(&gate, "POST", &format!("/{id}/rotate"), &writer, how);
+    let first = made["key"].as_str().unwrap();
+    let rotated = rotate(r#"{"grace":"7d"}"#).json();
+    let until = rotated["previous_secret_until"].as_str().unwrap();
+    let again = rotate("");
+    assert_eq!(again.status, 409, "{}", again.text());
+    assert!(again.text().contains(until), "{} has no {until}", again.text());
+    let by_command = gate.keys(&["rotate", &id]);
+    assert!(!by_command.status.success() && String::from_utf8_lossy(&by_command.stderr).contains(until));
+    let second = rotated["key"].as_str().unwrap();
+    assert_eq!((gate.call(first).status, gate.call(second).status), (200, 200));
+    let third = rotate(r#"{"end_older":true}"#).json();
+    assert_eq!((gate.call(first).status, gate.call(second).status), (401, 200));
+    let last = rotate(r#"{"grace":"0s"}"#).json();
+    let works =
+        [second, third["key"].as_str().unwrap(), last["key"].as_str().unwrap()].map(|key| gate.call(key).status);
+    assert_eq!(works, [401, 401, 200]);
 }
 
 /// B3, G1, G2: each write has an intent and a closing line under its own name, and a line of what changed, by whom.

@@ -327,7 +327,7 @@ fn uses_are_written_down() {
 fn what_was_acknowledged_outlives_a_kill() {
     let upstream = Upstream::echo();
     let mut gate = gate(&upstream);
-    let (admin, admin_id) = gate.make(&["admin", "--scope", "palisade:keys:*"]);
+    let (admin, admin_id) = gate.make(&["admin", "--scope", "palisade:keys:*", "--scope", "mcp:*"]);
     until("the key to work", || (api(&gate, "GET", "", &admin, "").status == 200).then_some(()));
     let made: Vec<Value> = (0..20)
         .map(|number| {

@@ -101,7 +101,7 @@ fn a_change_is_written_down_once() {
     let upstream = Upstream::echo();
     let mut one = Gate::configured(&settings(Path::new("DIR"), &[("files", &upstream.url())]));
     let mut two = Gate::configured(&settings(one.dir.path(), &[("files", &upstream.url())]));
-    let admin = format!("Bearer {}", one.make(&["admin", "--scope", "palisade:keys:write"]).0);
+    let admin = format!("Bearer {}", one.make(&["admin", "--scope", "palisade:keys:write", "--scope", "mcp:*"]).0);
     let made: Vec<String> = (0..8).map(|number| one.make(&[&format!("agent-{number}")]).1).collect();
     for (turn, id) in made.iter().enumerate() {
         let gate = if turn % 2 == 0 { &one } else { &two };
