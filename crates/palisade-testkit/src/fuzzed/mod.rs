@@ -20,6 +20,7 @@ pub mod host_origin;
 pub mod journal_line;
 pub mod json_rpc;
 pub mod lines;
+pub mod login;
 mod pieces;
 mod plain;
 pub mod signature;
@@ -29,7 +30,7 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// All, with the names of their seeds' folders.
-pub const ALL: [(&str, Target); 12] = [
+pub const ALL: [(&str, Target); 13] = [
     ("json_rpc", json_rpc::hold),
     ("events", events::hold),
     ("lines", lines::hold),
@@ -42,4 +43,5 @@ pub const ALL: [(&str, Target); 12] = [
     ("token", token::hold),
     ("signature", signature::hold),
     ("certificate", certificate::hold),
+    ("login", login::hold),
 ];
