@@ -5,6 +5,7 @@ mod browser;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod demo;
+mod dumps;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod policy;

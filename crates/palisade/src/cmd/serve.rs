@@ -11,6 +11,7 @@ use palisade_gateway::config::{AuthMode, Config, Environment, Flags, Format, Loa
 use palisade_gateway::{InProcess, StartError, start};
 use tokio::runtime::{Builder, Runtime};
 
+use super::dumps;
 use super::signals::Signals;
 use crate::cli::Settings;
 use crate::{logs, say};
@@ -49,6 +50,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
     let Loaded { mut config, origin, .. } = plan.loaded;
     let mut source = plan.source;
     logs::begin(config.log);
+    dumps::forbid(config.environment);
     for note in &config.notes {
         tracing::warn!("{note}");
     }

@@ -11,7 +11,7 @@ use palisade_gateway::{StartError, serve_stdio};
 use tokio::sync::Notify;
 
 use super::signals::Signals;
-use super::{run, serve};
+use super::{dumps, run, serve};
 use crate::cli::Stdio;
 use crate::{logs, say};
 
@@ -50,6 +50,7 @@ pub(super) struct Remote {
 pub(super) fn serve(loaded: Loaded, source: Option<Source>, remote: Option<Remote>) -> ExitCode {
     let Loaded { config, origin, .. } = loaded;
     logs::begin(config.log);
+    dumps::forbid(config.environment);
     for note in &config.notes {
         tracing::warn!("{note}");
     }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::gate::{Gate, KEY, OTHER, palisade, signal, until};
+use crate::gate::{Gate, KEY, OTHER, palisade, signal, until, write_private};
 
 /// Ignores SIGTERM and the end of stdin, and leaves a daemon and a child of its own behind.
 pub(crate) const STUBBORN: &str = r#"
@@ -126,6 +126,34 @@ fn a_child_sees_no_secret() {
     for pid in descendants(gate.pid()) {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&environment).contains(canary), "keepers too");
+    }
+}
+
+/// A1, P-L15: in production the gateway leaves no dump of its memory, in development it may; servers start and answer in both.
+#[test]
+fn production_leaves_no_dump() {
+    for (mode, none) in [("production", true), ("development", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        write_private(&keys, &format!("test {KEY}\n"));
+        let mut line = Command::new("sh");
+        line.args(["-c", "ulimit -S -c 1024 && exec \"$0\" \"$@\""]).arg(palisade().get_program());
+        line.args(["run", "--listen", "127.0.0.1:0", "--mode", mode, "--allowed-host", "localhost"]);
+        line.args([
+            "--allowed-host",
+            "127.0.0.1",
+            "--allowed-origin",
+            "none",
+            "--log-format",
+            "pretty",
+            "--api-key-file",
+        ]);
+        line.arg(keys).arg("--audit-dir").arg(dir.path().join("audit")).args(["--", "python3", "-c", STUBBORN]);
+        let gate = Gate::start(line, dir);
+        gate.initialize("2025-11-25");
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", gate.pid())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().nth(4) == Some("0"), none, "{core}");
     }
 }
 
