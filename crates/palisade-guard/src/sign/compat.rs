@@ -3,6 +3,9 @@
 //! It covers less than the others do: no host, no nonce, no header. What is not covered and can hurt is refused: a query.
 //! And a path with `|` is refused, since of two requests `/a` with the body `x|…` and `/a|…|x` the text is the same.
 //!
+//! A tool call under it needs an `Idempotency-Key` like any signed one, which no signature holds: one that is changed on the way
+//! makes a second call of a client's second attempt.
+//!
 //! There is no nonce that is signed, so the signature itself is accepted once. Two equal requests in one second are one.
 
 use super::parts::{key_id, mac, needed, single, timestamp};

@@ -168,6 +168,12 @@ fn nothing_is_remembered_for_too_long() {
         assert!(tokens(&config).revoked.add(kind, name, NOW, NOW + 100));
         assert_eq!(at(&config, NOW), Err(Reason::Unauthenticated), "{name}");
     }
+    // Its issuer's clock may be ahead by as much as is allowed for.
+    for (behind, refused) in [(29, true), (30, true), (31, false)] {
+        let config = both();
+        assert!(tokens(&config).revoked.add(Kind::Holder, "token:ada", NOW - behind, NOW + 100));
+        assert_eq!(at(&config, NOW).is_err(), refused, "{behind} s");
+    }
     let config = both();
     let caller = call(&config, "/mcp", &token).unwrap();
     let still = |now| again(&config, &caller, Moment { monotonic_ms: 0, unix_ms: now * 1000 }).is_ok();

@@ -128,7 +128,9 @@ impl Verified {
     }
 
     pub(super) fn names(&self) -> Names<'_> {
-        Names { token: self.token.as_deref(), family: self.family.as_deref(), holder: &self.id, issued: self.issued }
+        // Its issuer's clock may be ahead of the one by which its holder's tokens were taken back.
+        let issued = self.issued.map(|issued| issued.saturating_sub(self.issuer.leeway));
+        Names { token: self.token.as_deref(), family: self.family.as_deref(), holder: &self.id, issued }
     }
 
     pub(super) fn principal(self: &Arc<Self>) -> Principal {
