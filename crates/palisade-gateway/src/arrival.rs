@@ -154,8 +154,7 @@ async fn read(
     if let Some(length) = announced.filter(|length| *length > limit.try_into().unwrap_or(u64::MAX)) {
         return Err(too_large(limit, length, words));
     }
-    let due = || tokio::time::Instant::now() + gate.timeouts.body;
-    let collected = time::by(due, pin!(collect(body, limit))).await;
+    let collected = time::within(gate.timeouts.body, pin!(collect(body, limit))).await;
     let late = |_| Refusal::new(Reason::BodyTimeout).says("the body did not arrive in time (timeouts.body)");
     collected.map_err(late)?.map_err(|broken| match broken {
         Broken::TooLarge(read) => too_large(limit, u64::try_from(read).unwrap_or(u64::MAX), words),

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use palisade_guard::clock::Moment;
 use tokio::time::error::Elapsed;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// What the wall clock showed when the process started, by its latest reading: a step moves it.
@@ -42,15 +42,28 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// What comes of `future` before it is `due`. What is there already, the usual case, needs no timer.
-pub(crate) async fn by<F: Future>(
-    due: impl FnOnce() -> tokio::time::Instant,
-    mut future: Pin<&mut F>,
-) -> Result<F::Output, Elapsed> {
-    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => timeout_at(due(), future).await,
+/// What comes of `future` within this time. What is there already, the usual case, needs no timer.
+pub(crate) async fn within<F: Future>(patience: Duration, mut future: Pin<&mut F>) -> Result<F::Output, Elapsed> {
+    match at_once(future.as_mut()).await {
+        Some(output) => Ok(output),
+        None => timeout(patience, future).await,
     }
+}
+
+/// The same until it is `due`.
+pub(crate) async fn by<F: Future>(due: tokio::time::Instant, mut future: Pin<&mut F>) -> Result<F::Output, Elapsed> {
+    match at_once(future.as_mut()).await {
+        Some(output) => Ok(output),
+        None => timeout_at(due, future).await,
+    }
+}
+
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Microseconds from `earlier` to `later`.
@@ -58,6 +71,6 @@ pub(crate) fn micros(earlier: Instant, later: Instant) -> u64 {
     u64::try_from(later.saturating_duration_since(earlier).as_micros()).unwrap_or(u64::MAX)
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -19,6 +19,7 @@ pub mod digest;
 pub mod edge;
 pub mod framing;
 pub mod grant;
+pub mod host;
 pub mod idempotency;
 pub mod identify;
 pub mod limit;

@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("certificate", &["digest"]),
     ("clock", &[]),
     ("digest", &[]),
+    ("host", &[]),
     ("framing", &[]),
     ("refusal", &[]),
     ("seal", &[]),
@@ -31,7 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("authorize", &["clock", "digest", "grant", "message", "refusal", "authenticate::Principal"]),
     ("validate", &["refusal", "message", "authorize::Permit"]),
     // The other side of it: we log in.
-    ("login", &["digest", "token", "authenticate::resource"]),
+    ("login", &["digest", "host", "token", "authenticate::resource"]),
     ("idempotency", &["digest", "refusal", "message", "sign"]),
     ("audit", &["arrival", "clock", "digest", "message", "refusal"]),
 ];

@@ -3,7 +3,7 @@
 //! These settings have a use on a developer's desk. Where callers depend on the gateway each of them is a door left
 //! open, so the gateway does not start. All rows are judged, so that one start shows every open door.
 
-use palisade_guard::edge::destination;
+use palisade_guard::host;
 
 use super::check::keys;
 use super::checked::{AuthMode, Config, StorePlace};
@@ -189,7 +189,7 @@ fn any_proxy(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn plain_http(facts: &Facts<'_>, found: &mut Found<'_>) {
     for (name, server) in facts.raw.servers.iter().filter(|(_, server)| !server.danger_plain_http) {
         let Some(url) = server.url.as_ref().and_then(|url| url.as_str().parse::<http::Uri>().ok()) else { continue };
-        let here = destination::is_here(url.host().unwrap_or_default());
+        let here = host::is_here(url.host().unwrap_or_default());
         if url.scheme_str() == Some("http") && !here {
             let setting = format!("{}.url", join("servers", name));
             let cure = "use https, or set danger_plain_http = true on this server if you own the whole way";

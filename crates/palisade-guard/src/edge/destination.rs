@@ -10,17 +10,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The host of an address as names are looked up: an IPv6 address has no brackets there.
-pub fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-/// Whether a host is this machine, by its name alone.
-pub fn is_here(host: &str) -> bool {
-    let host = bare(host);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// Who named a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::edge::destination;
+use crate::host;
 
 use super::Wrong;
 
@@ -33,7 +33,7 @@ pub fn place(text: &str, plain: bool) -> Result<Uri, Wrong> {
 
 /// Whether an address is on this machine, by its name alone.
 pub fn is_here(url: &Uri) -> bool {
-    destination::is_here(url.host().unwrap_or_default())
+    host::is_here(url.host().unwrap_or_default())
 }
 
 /// Whether two addresses have scheme, host and port in common.

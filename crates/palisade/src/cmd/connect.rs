@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use palisade_gateway::config::{self, Credential, Flags, Secret, ServerFlag, Start};
 use palisade_gateway::login::Settings as Login;
-use palisade_guard::edge::destination;
+use palisade_guard::host;
 use palisade_guard::sign::DEFAULT_KEY_ID;
 
 use super::{browser, private_file, serve, stdio};
@@ -87,5 +87,5 @@ fn credential(arguments: &Connect) -> Result<Option<Credential>, String> {
 /// Whether nobody on the way can read what is sent there. What is no URL is told later, with its cure.
 fn is_private(url: &str) -> bool {
     let Ok(url) = url.parse::<http::Uri>() else { return true };
-    destination::is_here(url.host().unwrap_or_default()) || url.scheme_str() != Some("http")
+    host::is_here(url.host().unwrap_or_default()) || url.scheme_str() != Some("http")
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::{Check, count, store};
-use palisade_guard::edge::destination;
+use palisade_guard::host;
 
 use crate::config::checked::{Postgres, PostgresHost};
 use crate::config::fault::Place;
@@ -30,7 +30,7 @@ pub(super) fn place(raw: &raw::Store, url: &str, check: &mut Check<'_>) -> Optio
     };
     let is_here = match &read.host {
         PostgresHost::Folder(_) => true,
-        PostgresHost::Name(name) => destination::is_here(name),
+        PostgresHost::Name(name) => host::is_here(name),
     };
     if read.plain && !is_here && !raw.danger_plain_postgres {
         let cure = "leave sslmode out, or set store.danger_plain_postgres = true if you own the whole way";

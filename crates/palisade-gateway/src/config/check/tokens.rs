@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use palisade_guard::edge::destination;
 use palisade_guard::grant::{Scopes, Words};
+use palisade_guard::host;
 use palisade_guard::token::{Algorithm, KeySet};
 
 use super::{Check, grant, keys, server, strength};
@@ -146,7 +146,7 @@ fn address(at: &str, text: &str, check: &mut Check<'_>) -> Option<Uri> {
         }
     };
     let plain = url.scheme_str() == Some("http");
-    if plain && (check.strict || !destination::is_here(url.host().unwrap_or_default())) {
+    if plain && (check.strict || !host::is_here(url.host().unwrap_or_default())) {
         check.fault(at, "is plain HTTP, which anybody on the way can change", "write https://…");
         return None;
     }

@@ -253,7 +253,7 @@ impl HttpUpstream {
     /// The whole body, within the limit and what is left of the time; the connection is used again afterwards.
     async fn read_to_end(&self, mut head: Head, mut connection: Box<Connection>) -> Result<Bytes, Refusal> {
         let due = connection.asked() + self.answer_timeout;
-        let read = time::by(|| due, pin!(connection.body(&mut head.framing, self.answer_bytes))).await;
+        let read = time::by(due, pin!(connection.body(&mut head.framing, self.answer_bytes))).await;
         let bytes = read.map_err(|_| Refusal::new(Reason::Timeout).because("the answer did not end"))??;
         if head.reusable {
             self.pool.idle().give_back(connection);

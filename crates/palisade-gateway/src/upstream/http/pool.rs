@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use palisade_guard::edge::destination;
+use palisade_guard::host;
 use palisade_guard::refusal::Refusal;
 
 use super::super::unavailable;
@@ -51,7 +51,7 @@ impl Pool {
         connect_timeout: Duration,
         descriptors: Arc<Descriptors>,
     ) -> Self {
-        let host = destination::bare(url.host().unwrap_or_default());
+        let host = host::bare(url.host().unwrap_or_default());
         let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
         Self { host: host.into(), port, tls, idle: Arc::default(), connect_timeout, descriptors }
     }
