@@ -22,6 +22,7 @@ use crate::reload::Loads;
 use crate::running::StartError;
 use crate::store::Store;
 use crate::store::once::Once;
+use crate::tasks::Tasks;
 use crate::time;
 use crate::tokens;
 use crate::transport::places::Places;
@@ -60,6 +61,8 @@ pub(crate) struct Lasting {
     pub(crate) tokens: Option<Arc<tokens::Live>>,
     /// Seals the handles of sessions.
     pub(crate) sealer: Sealer,
+    /// Seals the ids of tasks.
+    pub(crate) tasks: Tasks,
     /// The windows of all callers: another limit counts on in them.
     pub(crate) limits: Limits,
     /// What guessing costs.
@@ -94,6 +97,7 @@ impl Lasting {
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         let (nonces, claims) = once(&store);
+        let tasks = Tasks::new(&keys.book.derived(b"palisade task ids 1")).ok_or(StartError::NoCipher)?;
         let (keys, tokens) = (Arc::new(keys), tokens.map(Arc::new));
         let follower = Arc::new(Follower::new(store.clone(), Arc::clone(&keys), tokens.clone()));
         Ok(Self {
@@ -105,6 +109,7 @@ impl Lasting {
             tokens,
             follower,
             sealer: Sealer::new(&random::bytes()).ok_or(StartError::NoCipher)?,
+            tasks,
             limits: Limits::new(limits, random::bytes()),
             penalties: Penalties::new(random::bytes()),
             places: Arc::default(),

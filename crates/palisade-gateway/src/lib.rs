@@ -33,6 +33,7 @@ mod session;
 mod snapshot;
 mod splice;
 pub mod store;
+mod tasks;
 mod time;
 pub mod tokens;
 mod transport;

@@ -32,6 +32,7 @@ use crate::reply::{self, Reply};
 use crate::route::{self, Route};
 use crate::session::{self, Resumed};
 use crate::snapshot::Snapshot;
+use crate::tasks;
 use crate::transport::body::Body;
 use crate::transport::http::{Arrival, Content};
 use crate::transport::places::Place;
@@ -245,7 +246,14 @@ async fn through(
     call: Call,
 ) -> Result<Reply, Refusal> {
     match &caller.door {
-        Door::One(server) => deed(gate, passage, caller, server, session, call).await,
+        Door::One(server) => {
+            let reply = if tasks::are_named(caller, &call) {
+                Box::pin(tasks::call(gate, passage, caller, server, session, call)).await?
+            } else {
+                deed(gate, passage, caller, server, session, call).await?
+            };
+            passage.fact("forward", tasks::sealed(gate, caller, server, reply))
+        }
         Door::All(servers) => Box::pin(aggregate::answer(gate, passage, caller, servers, session, call)).await,
     }
 }

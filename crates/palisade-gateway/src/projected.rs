@@ -108,10 +108,8 @@ impl Projection {
     /// The list without what the caller may not see; `None` where all of it may be seen.
     fn kept(&self, list: &[u8], name: &str, thing: Thing) -> Result<Option<Vec<u8>>, Refusal> {
         let asker = self.gate.asker(&self.principal, self.client.address());
-        let outline = json::scan(list, BOUNDS).map_err(|fault| invalid(format_args!("{fault:?}")))?;
         let (mut kept, mut all) = (vec![b'['], true);
-        for (_, item) in outline.children(None) {
-            let text = list.get(item.value.clone()).unwrap_or_default();
+        for text in items(list)? {
             let found = json::find(text, 0..text.len(), &[name]).filter(|(_, kind)| *kind == Kind::String);
             let shown = found.and_then(|(span, _)| text.get(span)).map(json::text_of);
             if shown.is_some_and(|shown| asker.may_list(thing, &self.server, &shown)) {
@@ -126,6 +124,12 @@ impl Projection {
         kept.push(b']');
         Ok((!all).then_some(kept))
     }
+}
+
+/// The items of a list, as they are written.
+pub(crate) fn items(list: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+    let outline = json::scan(list, BOUNDS).map_err(|fault| invalid(format_args!("{fault:?}")))?;
+    Ok(outline.children(None).map(|(_, item)| list.get(item.value.clone()).unwrap_or_default()).collect())
 }
 
 /// The member that makes a result one caller's own, to be put in front of the others.

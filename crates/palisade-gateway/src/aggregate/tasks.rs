@@ -6,38 +6,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use palisade_guard::message::Message;
-use palisade_guard::message::json::{self, Kind};
-use palisade_guard::refusal::{Detail, Reason, Refusal};
+use palisade_guard::refusal::{Reason, Refusal};
 
 use super::visit::Visit;
 use crate::splice::quoted;
+use crate::tasks;
 use crate::upstream::Server;
-
-const EXTENSION: &str = "io.modelcontextprotocol/tasks";
-const RELATED: &str = "io.modelcontextprotocol/related-task";
-
-/// Where messages of servers name a task (2025-11-25, tasks; the tasks extension).
-const PLACES: [&[&str]; 5] = [
-    &["result", "taskId"],
-    &["result", "task", "taskId"],
-    &["result", "_meta", RELATED, "taskId"],
-    &["params", "taskId"],
-    &["params", "_meta", RELATED, "taskId"],
-];
 
 /// The places of a server's message that name a task, and what stands there for this caller.
 pub(super) fn sealed(visit: &Visit, server: &Server, message: &Bytes) -> Vec<(Range<usize>, String)> {
-    if memchr::memmem::find(message, b"\"taskId\"").is_none() {
-        return Vec::new();
-    }
-    let found = PLACES.into_iter().filter_map(|path| json::find(message, 0..message.len(), path));
-    let found = found.filter(|(_, kind)| *kind == Kind::String);
-    found
-        .filter_map(|(span, _)| {
-            let id = json::text_of(message.get(span.clone())?);
-            Some((span, quoted(&seal(visit, server, &id)?)))
-        })
-        .collect()
+    let named = tasks::places(message).into_iter();
+    named.filter_map(|(span, id)| Some((span, quoted(&seal(visit, server, &id)?)))).collect()
 }
 
 /// The id by which this caller knows a task of a server.
@@ -50,15 +29,7 @@ pub(super) fn seal(visit: &Visit, server: &Server, id: &str) -> Option<String> {
 
 /// The same for a request about it. One that is not known and whose client has not declared tasks hears of the latter.
 pub(super) fn asked(visit: &Visit, message: &Message, sealed: &str) -> Result<(Arc<Server>, String), Refusal> {
-    let capabilities = message.param(&["_meta", "io.modelcontextprotocol/clientCapabilities"]);
-    let declared =
-        capabilities.is_some_and(|(span, _)| json::find(message.bytes(), span, &["extensions", EXTENSION]).is_some());
-    match opened(visit, sealed) {
-        Err(_) if message.revision().is_modern() && !declared => {
-            Err(Refusal::new(Reason::CapabilityMissing).with("extensions", Detail::List(vec![EXTENSION])))
-        }
-        found => found,
-    }
+    opened(visit, sealed).map_err(|_| tasks::unknown(message))
 }
 
 /// The server that has a task, and the task's id there. Somebody else's is as unknown as one that never was.

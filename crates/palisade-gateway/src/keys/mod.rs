@@ -160,6 +160,11 @@ impl Book {
         Ok(Self { store, managed, peppers, form })
     }
 
+    /// A key for something else that lasts as long as the store, and that gateways which share it have in common.
+    pub(crate) fn derived(&self, purpose: &[u8]) -> [u8; 32] {
+        self.peppers.derived(purpose)
+    }
+
     /// Keeps keys that were used under the pepper in force, whose digests are under the one before.
     pub(crate) async fn renew(&self) -> Result<(), Error> {
         let renewals = self.managed.renewals();

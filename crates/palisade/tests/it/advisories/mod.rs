@@ -5,6 +5,7 @@ mod denial;
 mod doors;
 mod parsers;
 mod sessions;
+mod tasks;
 
 use crate::floods::settings;
 use crate::gate::{Gate, KEY, OTHER};
