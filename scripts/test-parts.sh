@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test-parts.sh: installs what the tests need beside Rust, on a bare Debian 12: the official MCP clients, real MCP
-# servers and a Node.js to run them, and PostgreSQL. Quick when everything is there; run it again at any time.
+# servers and a Node.js to run them, PostgreSQL and Redis. Quick when everything is there; run it again at any time.
 #
-# Everything but six Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
+# Everything but seven Debian packages goes to one folder, $PALISADE_TEST_PARTS (default: target/test-parts). Versions are
 # pinned in scripts/test-parts/.
 set -euo pipefail
 
@@ -19,6 +19,7 @@ command -v curl >/dev/null || wanted+=(curl)
 command -v valgrind >/dev/null || wanted+=(valgrind)
 command -v git >/dev/null || wanted+=(git)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || wanted+=(postgresql)
+command -v redis-server >/dev/null || wanted+=(redis-server)
 if [ ${#wanted[@]} -gt 0 ]; then
   sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo)

@@ -50,7 +50,7 @@ pub(crate) async fn answer(
     for (place, envelope) in envelopes.into_iter().enumerate() {
         let asks = envelope.form() == Some(Form::Request);
         let id = envelope.id();
-        let vetted = judge(gate, passage, (caller, server), session.as_ref(), envelope, place > 0);
+        let vetted = judge(gate, passage, (caller, server), session.as_ref(), envelope, place > 0).await;
         passage.record.facts.element(&vetted.as_ref().map(Vetted::message).map_err(Clone::clone));
         judged.push((asks.then_some(id).flatten(), vetted));
     }
@@ -101,7 +101,7 @@ fn must_have_batches(caller: &Caller<'_>, session: Option<&Resumed>) -> Result<(
 
 /// The stages of one call, for one message of the batch. Each but the first, which the arrival itself stands for,
 /// is counted against the caller's limit.
-fn judge(
+async fn judge(
     gate: &Arc<Snapshot>,
     passage: &mut Passage,
     (caller, server): (&Caller<'_>, &Arc<Server>),
@@ -111,7 +111,8 @@ fn judge(
 ) -> Result<Vetted, Refusal> {
     let call = agreed(gate, caller, session, envelope, true)?;
     if counted {
-        passage.admission = Some(gate.admit(&caller.principal, caller.client.address(), passage.now.monotonic_ms)?);
+        let address = caller.client.address();
+        passage.admission = Some(gate.admit(&caller.principal, address, passage.now.monotonic_ms).await?);
     }
     let permit = authorize::call(&gate.asker(&caller.principal, caller.client.address()), &server.name, &call)?;
     // Mirrored headers came with a revision that has no batches.

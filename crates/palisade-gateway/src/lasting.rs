@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregate;
+use crate::config::Kept;
 use crate::counters::Counters;
 use crate::descriptors::Descriptors;
 use crate::follower::Follower;
@@ -22,13 +23,22 @@ use crate::reload::Loads;
 use crate::running::StartError;
 use crate::store::Store;
 use crate::store::once::Once;
+use crate::store::redis::{self, Redis};
 use crate::tasks::Tasks;
 use crate::time;
 use crate::tokens;
 use crate::transport::places::Places;
 
-/// Where it is kept what may happen once: with everybody who shares the store, or in this process.
-fn once(store: &Store) -> (Arc<dyn Nonces>, Arc<dyn Claims>) {
+/// Where it is kept what may happen once: in Redis, with everybody who shares the store, or in this process.
+fn once(store: &Store, redis: Option<&Arc<Redis>>, stopping: &CancellationToken) -> (Arc<dyn Nonces>, Arc<dyn Claims>) {
+    let (nonces, claims) = once_without(store);
+    let keeps = |kept| redis.filter(|redis| redis.place().keeps.contains(&kept));
+    let nonces = keeps(Kept::Nonces).map_or(nonces, |redis| redis::Nonces::begin(Arc::clone(redis), stopping.clone()));
+    let claims = keeps(Kept::Claims).map_or(claims, |redis| redis::Claims::begin(Arc::clone(redis), stopping.clone()));
+    (nonces, claims)
+}
+
+fn once_without(store: &Store) -> (Arc<dyn Nonces>, Arc<dyn Claims>) {
     if store.is_shared() {
         let once = Once::begin(store.clone());
         return (Arc::<Once>::clone(&once), once);
@@ -53,6 +63,10 @@ pub(crate) struct Lasting {
     pub(crate) keys: Arc<Live>,
     /// What others change in the store.
     pub(crate) follower: Arc<Follower>,
+    /// What is shared in Redis, where there is one.
+    pub(crate) redis: Option<Arc<Redis>>,
+    /// Windows of callers in it.
+    pub(crate) window: Option<redis::Window>,
     /// What may be used once.
     pub(crate) nonces: Arc<dyn Nonces>,
     /// What may be done once.
@@ -91,17 +105,20 @@ impl Lasting {
     /// What lasts, at the start.
     pub(crate) fn new(
         journal: Journal,
-        (store, keys, tokens): (Store, Live, Option<tokens::Live>),
+        (store, keys, tokens, redis): (Store, Live, Option<tokens::Live>, Option<Arc<Redis>>),
         limits: palisade_guard::limit::Config,
         digest: Option<String>,
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
-        let (nonces, claims) = once(&store);
+        let (nonces, claims) = once(&store, redis.as_ref(), &stopping);
+        let counts = redis.as_ref().filter(|redis| redis.place().keeps.contains(&Kept::Limits));
         let tasks = Tasks::new(&keys.book.derived(b"palisade task ids 1")).ok_or(StartError::NoCipher)?;
         let (keys, tokens) = (Arc::new(keys), tokens.map(Arc::new));
         let follower = Arc::new(Follower::new(store.clone(), Arc::clone(&keys), tokens.clone()));
         Ok(Self {
             journal,
+            window: counts.map(|redis| redis::Window::new(Arc::clone(redis))),
+            redis,
             nonces,
             claims,
             store,

@@ -119,7 +119,7 @@ async fn judged(
     }
     // Ending a session is free: it gives back what others wait for.
     if head.method != Method::DELETE {
-        passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms) {
+        passage.admission = match gate.admit(&caller, client.address(), passage.now.monotonic_ms).await {
             Ok(admission) => Some(admission),
             Err(refusal) => {
                 // The refusal names the request it refuses, so that clients can match it.

@@ -21,6 +21,7 @@ use crate::login;
 use crate::reload::{self, Asker, Reloader};
 use crate::servers::Surroundings;
 use crate::snapshot::Snapshot;
+use crate::store::redis::{self, Redis};
 use crate::store::{self, Store};
 use crate::time;
 use crate::tokens::{self, Mint};
@@ -71,6 +72,8 @@ pub enum StartError {
     Journal(journal::Error),
     /// The store cannot be opened.
     Store(store::Error),
+    /// Redis will not do.
+    Redis(redis::Error),
     /// The keys in it cannot be used.
     Keys(keys::Error),
     /// Nobody could call.
@@ -93,6 +96,7 @@ impl std::fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "listen.address: cannot listen on {address}: {error}"),
             Self::Journal(error) => write!(f, "audit.dir: {error}"),
             Self::Store(error) => write!(f, "store.url: {error}"),
+            Self::Redis(error) => write!(f, "redis.url: {error}"),
             Self::Keys(error) => write!(f, "{}: {error}", error.setting()),
             Self::NoKey => write!(f, "auth.keys: there is no key, and none in the store; {}", config::NO_KEY),
             Self::Server(name, error) => write!(f, "servers.{name}: {error}"),
@@ -182,7 +186,11 @@ async fn assemble(start: Start) -> Result<Running, StartError> {
         relays: start.relays,
         tasks: children.clone(),
     };
-    let kept = (store, keys, tokens);
+    let redis = match &start.config.redis {
+        Some(place) => Some(Redis::begin(place.clone(), stop.clone()).await.map_err(StartError::Redis)?),
+        None => None,
+    };
+    let kept = (store, keys, tokens, redis);
     let lasting = Lasting::new(journal, kept, start.config.limits, start.origin.digest.clone(), stop.clone())?;
     let lasting = Arc::new(lasting);
     let most = lasting.descriptors.clients();

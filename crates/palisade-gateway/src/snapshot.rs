@@ -151,11 +151,18 @@ impl Snapshot {
     }
 
     /// Counts a call of `caller`: by its name, or where nobody has a name, by its address.
-    pub(crate) fn admit(&self, caller: &Principal, address: IpAddr, now_ms: u64) -> Result<Admission, Refusal> {
-        let subject =
-            if caller.is_anonymous() { Subject::address(address) } else { self.limits.subject_of(caller.id()) };
+    pub(crate) async fn admit(&self, caller: &Principal, address: IpAddr, now_ms: u64) -> Result<Admission, Refusal> {
         let limit = caller.grant().limit.unwrap_or(self.limits.per_caller());
-        self.limits.caller(&subject, limit, now_ms)
+        // Where nobody has a name, nobody but this machine calls.
+        if caller.is_anonymous() {
+            return self.limits.caller(&Subject::address(address), limit, now_ms);
+        }
+        let subject = self.limits.subject_of(caller.id());
+        match &self.lasting.window {
+            None => self.limits.caller(&subject, limit, now_ms),
+            // Boxed: most gateways have none.
+            Some(window) => Box::pin(window.admit(caller.id(), limit, (&self.limits, &subject), now_ms)).await,
+        }
     }
 
     /// A caller, as rights are judged now.

@@ -339,6 +339,13 @@ fn rows_of_the_rest() -> Vec<Row> {
             (desk().var("DATABASE_URL", "sqlite:keys.db"), production("")),
         ),
         row(
+            "a Redis that asks for no password",
+            (desk(), production("redis.url = \"rediss://cache\"\n")),
+            "default: redis.password: is not set, so whoever reaches Redis lifts every limit, which production refuses; \
+             give its user one, and write \"secret:file:PATH\" (REDIS_PASSWORD)",
+            (desk().var("REDIS_PASSWORD", "pw"), production("redis.url = \"rediss://cache\"\n")),
+        ),
+        row(
             "log level",
             (desk().var("MCP_LOG_LEVEL", "trace"), production("")),
             "env MCP_LOG_LEVEL: log.level: follows what callers send, which production refuses; use \"debug\" or less",
@@ -765,22 +772,19 @@ fn the_store_is_a_file_in_production() {
 /// A13: what this version does not have is checked, noted and shown; what would weaken the gate is refused.
 #[test]
 fn variables_of_later_features_are_never_ignored_silently() {
-    let desk =
-        Desk::new().var("REDIS_URL", "redis://:pw@cache:6379").var("SESSION_MAX_AGE", "5").var("MCP_API_KEY", "x");
+    let desk = Desk::new().var("ENCRYPTION_KEY", "k").var("SESSION_MAX_AGE", "5").var("MCP_API_KEY", "x");
     assert_eq!(
         desk.loads(&development("")).config.notes,
         [
-            "REDIS_URL is set, but this version has no shared store: limits hold per process",
+            "ENCRYPTION_KEY is set, but this version keeps no secrets at rest",
             "SESSION_MAX_AGE is set, but this version has no sign-in for people",
             "MCP_API_KEY is set, but nothing reads it: did you mean MCP_API_KEYS?",
         ]
     );
-    let desk = Desk::new().var("REDIS_URL", "http://:pw@cache").var("SESSION_MAX_AGE", "none").var("REDIS_SSL", "yes");
+    let desk = Desk::new().var("SESSION_MAX_AGE", "none");
     assert_eq!(
         desk.faults(&development("")),
-        "env REDIS_SSL: does not hold true or false; correct it or unset it\n\
-         env REDIS_URL: does not hold a URL with scheme redis, rediss, valkey, valkeys; correct it or unset it\n\
-         env SESSION_MAX_AGE: does not hold a whole number of at least 1; correct it or unset it\n"
+        "env SESSION_MAX_AGE: does not hold a whole number of at least 1; correct it or unset it\n"
     );
     for mode in ["jwt", "oauth"] {
         let told = Desk::new().var("AUTH_MODE", mode).faults(&development(""));
@@ -792,6 +796,91 @@ fn variables_of_later_features_are_never_ignored_silently() {
         told,
         "env MCP_SERVER_MODE: this command serves over HTTP; use palisade stdio, or set it to http or unset it\n"
     );
+}
+
+/// D4, P-K2, P-K5: what is wrong with Redis is said with its cure; without TLS it is this machine, or the setting says so.
+#[test]
+fn redis_is_named_in_one_way() {
+    let desk = Desk::new().file("redis.password", 0o600, "a-password-of-redis");
+    let reference = "password = \"secret:file:redis.password\"";
+    for (lines, want) in [
+        (
+            "url = \"redis://cache\"",
+            "redis.url: is not encrypted, to another machine; write \"rediss://\", or set redis.danger_plain_redis = true if you own the whole way",
+        ),
+        (
+            "url = \"rediss://u:pw@cache\"",
+            "redis.url: holds a password in the clear; write redis.password = \"secret:file:PATH\" or \"secret:env:NAME\"",
+        ),
+        (
+            "url = \"rediss://cache\", password = \"a-password\"",
+            "redis.password: is not a reference to a secret; write \"secret:file:PATH\" or \"secret:env:NAME\"",
+        ),
+        (
+            "url = \"rediss://cache\", tls = false",
+            "redis.tls: is false, and redis.url asks for TLS; leave it out, or write \"redis://\"",
+        ),
+        (
+            "url = \"rediss://a,b\"",
+            "redis.url: names several hosts, and not what they are; write redis.master = \"NAME\" for Sentinels, or redis.cluster = true",
+        ),
+        (
+            "url = \"rediss://a/1\", cluster = true",
+            "redis.url: names a database, and a cluster has one alone; write \"/0\", or nothing",
+        ),
+        (
+            "url = \"rediss://a\", cluster = true, master = \"m\"",
+            "redis.cluster: is true, and redis.master names one of Sentinels; keep one of them",
+        ),
+        (
+            "url = \"rediss://a\", sentinel_password = \"secret:file:redis.password\"",
+            "redis.sentinel_password: is set, and redis.master is not; name the master",
+        ),
+        (
+            "url = \"rediss://a\", prefix = \"a b\"",
+            "redis.prefix: \"a b\" cannot stand in front of keys; write 1 to 64 ASCII letters, digits, \".\", \"_\", \":\" or \"-\"",
+        ),
+        (
+            "url = \"rediss://a\", command_timeout = \"6s\"",
+            "redis.command_timeout: \"6s\" is more than 5s; write a shorter one",
+        ),
+        (
+            "url = \"rediss://a\", keeps = [\"sessions\"]",
+            "redis.keeps[0]: \"sessions\" is not one of \"limits\", \"nonces\", \"claims\"; write one of them",
+        ),
+        ("url = \"rediss://a\", ca_file = \"none.pem\"", "redis.ca_file: "),
+        (
+            "url = \"redis://localhost\", ca_file = \"redis.password\"",
+            "redis.ca_file: is set, and Redis is spoken to without TLS; write \"rediss://\" in redis.url",
+        ),
+    ] {
+        let told = desk.faults(&development(&format!("redis = {{ {lines} }}")));
+        assert!(told.starts_with(&format!("palisade.toml:3: {want}")) && told.lines().count() == 1, "{lines}: {told}");
+    }
+    let told = desk.faults(&development("redis = { prefix = \"a\" }"));
+    assert_eq!(
+        told,
+        "default: redis.url: is not set, so nothing else of [redis] is used; write \"rediss://USER@HOST:PORT/0\"\n"
+    );
+    for lines in [
+        "url = \"redis://localhost:7\"",
+        "url = \"redis://[::1]\"",
+        "url = \"redis://a\", tls = true",
+        "url = \"redis://a\", danger_plain_redis = true",
+    ] {
+        let redis = desk.loads(&development(&format!("redis = {{ {lines}, {reference} }}"))).config.redis.unwrap();
+        assert_eq!(redis.password.unwrap().reveal(), "a-password-of-redis");
+    }
+    let desk =
+        Desk::new().var("REDIS_URL", "redis://ann@cache:7/2").var("REDIS_PASSWORD", CANARY).var("REDIS_SSL", "true");
+    let redis = desk.loads(&development("")).config.redis.unwrap();
+    assert_eq!(
+        (redis.nodes, redis.user.as_deref(), redis.database, redis.tls),
+        (vec![("cache".to_owned(), 7)], Some("ann"), 2, true)
+    );
+    assert_eq!(redis.password.unwrap().reveal(), CANARY);
+    let told = Desk::new().var("REDIS_URL", "redis://u:pw@cache").var("REDIS_SSL", "yes").faults(&development(""));
+    assert!(told.contains("env REDIS_SSL: redis.tls: \"yes\" is neither true nor false"), "{told}");
 }
 
 /// A13: every name of the requirements is in the table, and `config show` has a line for it.
@@ -826,7 +915,7 @@ fn desk_of_secrets() -> Desk {
         .var("OWN", &format!("{CANARY}5"))
         .var("HEADER", CANARY)
         .var("DATABASE_URL", "memory")
-        .var("REDIS_URL", &format!("redis://:{CANARY}@cache"))
+        .var("REDIS_URL", "rediss://cache")
         .file("one", 0o600, &format!("{CANARY}6\n"))
         .file("keys", 0o600, &format!("b {CANARY}7\n"));
     for row in env::TABLE.iter().filter(|row| row.secret && !keys.contains(&row.name)) {
@@ -864,7 +953,7 @@ headers = {{ authorization = "Bearer {CANARY}", x-b = "secret:env:HEADER", x-c =
     }
     let reference = "servers.web.headers.x-b = \"secret:env:HEADER\"";
     assert!(page.contains("servers.web.url = \"https://web/s/<set>/mcp?<set>\""), "{page}");
-    for line in ["MCP_API_KEYS = <set>", "REDIS_URL = <set>", "auth.keys[0].key = <set>", reference] {
+    for line in ["MCP_API_KEYS = <set>", "redis.password = <set>", "auth.keys[0].key = <set>", reference] {
         assert!(page.contains(line), "{line} is missing in\n{page}");
     }
     assert_eq!(loaded.config.auth.keys.len(), 9);

@@ -5,4 +5,5 @@
 pub mod fixture;
 pub mod fuzzed;
 pub mod postgres;
+pub mod redis;
 pub mod store_contract;

@@ -162,6 +162,7 @@ fn status(gate: &Snapshot, seen: &[Arc<Server>]) -> Value {
         "security_events": events,
         "limits": {"windows": gate.limits.len(), "bytes": gate.limits.bytes()},
         "store": gate.lasting.follower.status(gate.staleness()),
+        "redis": gate.lasting.redis.as_ref().map(|redis| redis.status()),
         "journal": gate.lasting.journal_status(),
         "servers": snapshot::server_states(seen),
         "configuration": gate.lasting.loads.status(),

@@ -2,6 +2,7 @@
 //!
 //! Each part goes to the module that uses it, in that module's own type where it has one.
 
+mod redis;
 mod store;
 mod tokens;
 
@@ -22,6 +23,7 @@ use palisade_guard::{edge, identify, limit};
 pub use super::raw::{Durability, Environment, Format, Level, Prefix, ToolNames};
 use super::secret::{Command, Secret};
 pub use crate::transport::tls::Tls;
+pub use redis::{Kept, OnFailure, Redis, RedisForm};
 pub use store::{Postgres, PostgresHost, Store, StorePlace};
 pub use tokens::{Introspection, Issuer, KeySource, Signing, Tokens};
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub audit: Audit,
     /// The store.
     pub store: Store,
+    /// What gateways share beside it, where they do.
+    pub redis: Option<Redis>,
     /// What an operator should know although nothing is wrong: to be written as warnings.
     pub notes: Vec<String>,
 }

@@ -61,10 +61,6 @@ pub enum Form {
     Text,
     /// A whole number of at least this.
     Number(u64),
-    /// `true` or `false`.
-    Switch,
-    /// A URL with one of these schemes.
-    Url(&'static [&'static str]),
 }
 
 /// Every variable that is read.
@@ -93,9 +89,9 @@ pub const TABLE: &[Row] = &[
     setting("DB_POOL_SIZE", "store.connections"),
     setting("DB_MAX_OVERFLOW", "store.overflow"),
     setting("SQL_DEBUG", "store.log_statements"),
-    secret("REDIS_URL", later(Form::Url(&["redis", "rediss", "valkey", "valkeys"]), "", NO_SHARED_STORE)),
-    secret("REDIS_PASSWORD", later(Form::Text, "", NO_SHARED_STORE)),
-    row("REDIS_SSL", later(Form::Switch, "false", NO_SHARED_STORE)),
+    secret("REDIS_URL", Sets::Setting("redis.url")),
+    secret("REDIS_PASSWORD", Sets::Setting("redis.password")),
+    setting("REDIS_SSL", "redis.tls"),
     secret("SECRET_KEY", Sets::Setting("auth.tokens.secret")),
     setting("ACCESS_TOKEN_EXPIRE_MINUTES", "auth.tokens.access_minutes"),
     setting("REFRESH_TOKEN_EXPIRE_DAYS", "auth.tokens.refresh_days"),
@@ -104,7 +100,6 @@ pub const TABLE: &[Row] = &[
 ];
 
 const NO_SECRETS: &str = "keeps no secrets at rest";
-const NO_SHARED_STORE: &str = "has no shared store: limits hold per process";
 const NO_PEOPLE: &str = "has no sign-in for people";
 
 const fn row(name: &'static str, sets: Sets) -> Row {
@@ -177,17 +172,10 @@ impl Form {
     fn check(self, text: &str) -> Result<(), String> {
         match self {
             Self::Text => Ok(()),
-            Self::Switch => switch(text).map(|_| ()).ok_or_else(|| "true or false".to_owned()),
             Self::Number(least) => match text.parse::<u64>() {
                 Ok(number) if number >= least => Ok(()),
                 _ => Err(format!("a whole number of at least {least}")),
             },
-            Self::Url(schemes) => {
-                let known = text.split_once("://").is_some_and(|(scheme, rest)| {
-                    !rest.is_empty() && schemes.contains(&scheme.split('+').next().unwrap_or_default())
-                });
-                if known { Ok(()) } else { Err(format!("a URL with scheme {}", schemes.join(", "))) }
-            }
         }
     }
 }

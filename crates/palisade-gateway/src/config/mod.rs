@@ -34,9 +34,9 @@ use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
 pub use checked::{
-    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, KeyForm,
-    KeySource, Level, Listen, Log, MessageLimits, Postgres, PostgresHost, Prefix, Server, Sign, Signing, SigningClient,
-    StaticKey, Store, StorePlace, Timeouts, Tls, Tokens, ToolNames, Upstream,
+    Aggregate, Audit, Auth, AuthMode, Config, Durability, Environment, Format, Introspection, Issuer, Kept, KeyForm,
+    KeySource, Level, Listen, Log, MessageLimits, OnFailure, Postgres, PostgresHost, Prefix, Redis, RedisForm, Server,
+    Sign, Signing, SigningClient, StaticKey, Store, StorePlace, Timeouts, Tls, Tokens, ToolNames, Upstream,
 };
 pub use env::Vars;
 pub use fault::{Fault, Place};

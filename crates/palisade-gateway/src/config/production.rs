@@ -43,6 +43,7 @@ pub const RULES: &[Rule] = &[
     Rule { refuses: "plain HTTP to an upstream that is not this machine", judge: plain_http },
     Rule { refuses: "no journal: `audit.dir` unset", judge: no_journal },
     Rule { refuses: "a store that forgets: `store.url = \"memory\"`", judge: forgetful },
+    Rule { refuses: "a Redis that asks for no password: `redis.password` unset", judge: open_redis },
     Rule { refuses: "log level `trace`", judge: trace },
     Rule { refuses: "tokens of others without `auth.public_url`", judge: no_public_url },
     Rule { refuses: "the secret of tokens, or of an issuer's client, in the file in the clear", judge: literal_secret },
@@ -209,6 +210,13 @@ fn forgetful(facts: &Facts<'_>, found: &mut Found<'_>) {
     if named && facts.config.store.place == StorePlace::Memory && !facts.flags.stdio {
         let problem = "forgets revoked keys and what was signed once when the gateway ends";
         found.add("store.url", problem, "write \"sqlite:FILE\"");
+    }
+}
+
+fn open_redis(facts: &Facts<'_>, found: &mut Found<'_>) {
+    if facts.config.redis.as_ref().is_some_and(|redis| redis.password.is_none()) {
+        let problem = "is not set, so whoever reaches Redis lifts every limit";
+        found.add("redis.password", problem, "give its user one, and write \"secret:file:PATH\" (REDIS_PASSWORD)");
     }
 }
 

@@ -7,6 +7,7 @@
 mod aggregate;
 mod client;
 mod policy;
+mod redis;
 mod security_headers;
 mod server;
 mod store;
@@ -24,6 +25,8 @@ pub(super) use aggregate::Aggregate;
 pub use aggregate::Prefix;
 pub(super) use client::Client;
 pub(super) use policy::Policy;
+pub(super) use redis::Redis;
+pub use redis::{Kept, OnFailure};
 pub(super) use security_headers::SecurityHeaders;
 pub(super) use server::{Server, Sign};
 pub(super) use store::Store;
@@ -63,6 +66,8 @@ pub(super) struct File {
     pub(super) audit: Audit,
     /// What must outlive the process: managed keys, and what else must be known twice.
     pub(super) store: Store,
+    /// A Redis or Valkey that several gateways share, for what changes with every call.
+    pub(super) redis: Redis,
 }
 
 impl Default for File {
@@ -80,6 +85,7 @@ impl Default for File {
             timeouts: Timeouts::default(),
             audit: Audit::default(),
             store: Store::default(),
+            redis: Redis::default(),
         }
     }
 }

@@ -78,8 +78,8 @@ impl Origin {
     }
 }
 
-/// Settings that are taken once, at the start: the socket, the journal, the store, the log, the size of the tables that count.
-const FIXED: [&str; 30] = [
+/// Settings that are taken once, at the start: the socket, the journal, the store, Redis, the log, the size of the tables that count.
+const FIXED: [&str; 44] = [
     "audit.dir",
     "audit.durability",
     "audit.node",
@@ -96,6 +96,20 @@ const FIXED: [&str; 30] = [
     "listen.address",
     "log.format",
     "log.level",
+    "redis.ca_file",
+    "redis.cluster",
+    "redis.command_timeout",
+    "redis.connect_timeout",
+    "redis.danger_plain_redis",
+    "redis.keeps",
+    "redis.limits_on_failure",
+    "redis.master",
+    "redis.password",
+    "redis.prefix",
+    "redis.replicas",
+    "redis.sentinel_password",
+    "redis.tls",
+    "redis.url",
     "store.acquire_timeout",
     "store.ca_file",
     "store.connect_timeout",

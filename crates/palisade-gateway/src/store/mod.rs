@@ -22,6 +22,7 @@ mod file;
 pub(crate) mod keys;
 pub(crate) mod once;
 mod postgres;
+pub(crate) mod redis;
 mod schema;
 mod sql;
 mod sqlite;
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::redis::Error as RedisError;
 use crate::config::StorePlace;
 use crate::journal::Durability;
 use crate::time;

@@ -334,4 +334,4 @@ fn signed(number: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -200,6 +200,11 @@ fn judge<const CLUSTERS: usize>(
     } else {
         wide.admit(subject, limit, now_ms)
     };
+    told(scope, limit, verdict)
+}
+
+/// What follows from a window's verdict, wherever the window is.
+pub fn told(scope: Scope, limit: u32, verdict: window::Verdict) -> Result<Admission, Refusal> {
     let window::Verdict { admitted, remaining, retry_ms, reset_ms } = verdict;
     let admission = Admission { scope, limit, remaining, reset_ms, retry_ms };
     if admitted {

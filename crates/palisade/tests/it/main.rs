@@ -35,6 +35,7 @@ mod policy;
 mod postgres;
 mod production;
 mod real_clients;
+mod redis;
 mod reload;
 mod scopes;
 mod signed;

@@ -200,6 +200,13 @@ pub(crate) fn one_wins(store: &str, times: usize) {
     let upstream = Upstream::echo();
     let store = format!("{store}\n{NO_LIMITS}");
     let gates = [signed_gate(&upstream.url(), "hmac", &store), signed_gate(&upstream.url(), "hmac", &store)];
+    for gate in &gates {
+        // What was signed before a store began is not taken.
+        until("a call to be taken", || {
+            let key = palisade_gateway::new_key();
+            (Draft::call(&key).signed(gate).send(gate).status == 200).then_some(())
+        });
+    }
     for same_bytes in [true, false] {
         let before = upstream.calls().len();
         for round in 0..times / AT_ONCE {

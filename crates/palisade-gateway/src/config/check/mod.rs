@@ -11,6 +11,7 @@ pub(super) mod listen;
 mod policy;
 mod postgres;
 pub(super) mod quantity;
+mod redis;
 mod server;
 mod store;
 mod strength;
@@ -140,6 +141,7 @@ pub(super) fn config(raw: &raw::File, mut notes: Vec<String>, check: &mut Check<
             max_sessions: count(raw.aggregate.max_sessions),
         },
         store,
+        redis: redis::redis(&raw.redis, check),
         audit,
         notes,
     }

@@ -88,7 +88,7 @@ struct Read {
     plain: bool,
 }
 
-type Wrong = (&'static str, &'static str);
+pub(super) type Wrong = (&'static str, &'static str);
 
 /// Nothing of the text is repeated: it may hold a password.
 fn read(url: &str) -> Result<Read, Wrong> {
@@ -156,7 +156,7 @@ fn host_and_port(text: &str) -> Result<(String, u16), Wrong> {
 }
 
 /// Without percent signs that stand for something else.
-fn decoded(text: &str) -> Result<String, Wrong> {
+pub(super) fn decoded(text: &str) -> Result<String, Wrong> {
     const WRONG: Wrong = ("holds a percent sign with no two hexadecimal digits behind it", "write %25 for one");
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

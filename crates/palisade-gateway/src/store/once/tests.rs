@@ -40,8 +40,8 @@ fn answered() -> End {
 }
 
 /// The contract of nonces; `other` is the same store, seen by another gateway.
-async fn nonces(store: &dyn Nonces, other: &dyn Nonces) {
-    let (now, time) = (time::now(), now_s());
+pub(crate) async fn nonces(store: &dyn Nonces, other: &dyn Nonces, time: u64) {
+    let now = time::now();
     assert_eq!(store.insert(used(1, time), now).await, Ok(Seen::First));
     assert_eq!(other.insert(used(1, time), now).await, Ok(Seen::Again));
     assert_eq!(store.insert(used(1, time + 1), now).await, Ok(Seen::Again), "the time does not make it another");
@@ -55,7 +55,7 @@ async fn nonces(store: &dyn Nonces, other: &dyn Nonces) {
 }
 
 /// The contract of claims.
-async fn claims(store: &dyn Claims, other: &dyn Claims) {
+pub(crate) async fn claims(store: &dyn Claims, other: &dyn Claims) {
     let now = time::now().unix_ms;
     assert_eq!(store.claim(deed(1, 1), now).await, Ok(Found::Nothing));
     assert_eq!(other.claim(deed(1, 1), now).await, Ok(Found::UnderWay));
@@ -83,13 +83,13 @@ async fn claims(store: &dyn Claims, other: &dyn Claims) {
 #[tokio::test]
 async fn every_store_keeps_the_contract() {
     let memory = nonces::Memory::new(100, time::now());
-    nonces(&memory, &memory).await;
+    nonces(&memory, &memory, now_s()).await;
     let memory = idempotency::Memory::new(100, 1000);
     claims(&memory, &memory).await;
     let folder = tempfile::tempdir().unwrap();
     for place in shared(folder.path(), "once") {
         let (one, other) = (begin(&place).await, begin(&place).await);
-        nonces(one.as_ref(), other.as_ref()).await;
+        nonces(one.as_ref(), other.as_ref(), now_s()).await;
         claims(one.as_ref(), other.as_ref()).await;
     }
 }
