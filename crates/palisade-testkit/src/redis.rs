@@ -62,7 +62,7 @@ impl Redis {
 
     fn made(tls: Option<(&str, &str)>, more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("palisade-redis-").tempdir_in("/tmp").expect("a folder");
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a port").port();
+        let port = free_port();
         let at = folder.path().display();
         let ports = match tls {
             None => format!("port {port}\n"),
@@ -181,6 +181,15 @@ impl Redis {
         let line = ["-".to_owned() + name, process.trim().to_owned()];
         drop(Command::new("kill").args(line).stderr(Stdio::null()).status());
     }
+}
+
+/// A port that is free, and so is the one at which nodes of a cluster speak to each other.
+#[allow(clippy::expect_used, reason = "a test without its server ends")]
+fn free_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut ports = std::iter::from_fn(|| TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()).take(1000);
+    let port = ports.find(|found| found.port().checked_add(10_000).is_some_and(is_free));
+    port.expect("a port").port()
 }
 
 impl Drop for Redis {

@@ -31,10 +31,8 @@ pub(super) use security_headers::SecurityHeaders;
 pub(super) use server::{Server, Sign};
 pub(super) use store::Store;
 pub(super) use timeouts::Timeouts;
-pub(super) use tls::ClientAuth;
-pub(super) use tls::{Certificate, Tls};
-pub(super) use tokens::TokenAlgorithm;
-pub(super) use tokens::{Issuer, Tokens};
+pub(super) use tls::{Certificate, ClientAuth, Tls};
+pub(super) use tokens::{Issuer, TokenAlgorithm, Tokens};
 
 /// Everything that can be set. Flags win over the environment, the environment over the file, the file over defaults.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

@@ -316,3 +316,32 @@ impl Standing {
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palisade_guard::digest::sha256;
+
+    fn deed(number: usize) -> Deed {
+        Deed { claim: sha256(&number.to_be_bytes()), content: [0; 32], caller: Arc::from("a") }
+    }
+
+    /// D5: what is under way or owed here has a most, in number and in bytes; what is paid makes room.
+    #[test]
+    fn what_is_owed_has_a_most() {
+        let mut kept = Kept::default();
+        for number in 0..MOST {
+            assert!(kept.attempt(deed(number)).is_ok());
+        }
+        assert!(kept.attempt(deed(MOST)).is_err());
+        let answer = End::Answered(Recorded { bytes: vec![0; OWED_BYTES].into(), error: None });
+        kept.owe(1, answer.clone(), 0);
+        kept.owe(2, answer.clone(), 0);
+        assert_eq!(kept.owed(1).map(|(_, end)| end), Some(answer.clone()));
+        assert_eq!(kept.owed(2).map(|(_, end)| end), Some(End::Unkept), "there is no room for a second one");
+        kept.forget(1);
+        let again = kept.attempt(deed(MOST)).unwrap();
+        kept.owe(again, answer.clone(), 5);
+        assert_eq!((kept.due(4).count(), kept.due(5).count()), (1, 2));
+    }
+}

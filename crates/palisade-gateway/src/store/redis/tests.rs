@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use palisade_guard::idempotency::{Claims as _, Deed, End, Found};
+use bytes::Bytes;
+use palisade_guard::idempotency::{CLAIMS_OF_ONE, Claims as _, Deed, Down, End, Found, Recorded};
 use palisade_guard::limit::window;
 use palisade_guard::sign::nonces::{Nonces as _, Seen, Use};
 use proptest::prelude::*;
@@ -126,6 +127,31 @@ async fn claims_outlive_what_happens_to_gateways() {
     assert_eq!(theirs.claim(deed(3), now).await, Ok(Found::UnderWay));
     gone.cancel();
     until("unknown", async || theirs.claim(deed(3), now).await == Ok(Found::Ended(End::Unknown))).await;
+}
+
+/// D5: a caller has so many claims, and answers of so many bytes; time makes room, and nobody else feels it.
+#[tokio::test]
+async fn a_callers_claims_are_bounded() {
+    let server = server::Redis::start();
+    let store = Claims::begin(begin(at(&server, "bounds")).await, CancellationToken::new());
+    let now = time::now().unix_ms;
+    let deed = |claim: u8, caller: &str| Deed { claim: [claim; 32], content: [1; 32], caller: Arc::from(caller) };
+    let key = |name: &str| format!("palisade:bounds:{{c{}}}:{name}", super::window::short("client:a"));
+    let fill = "for at = 1, ARGV[2] do redis.call('ZADD', KEYS[1], ARGV[1], at) end";
+    let most = CLAIMS_OF_ONE.to_string();
+    server.ask(&["EVAL", fill, "1", &key("all"), &(now + 60_000).to_string(), &most]);
+    assert_eq!(store.claim(deed(1, "client:a"), now).await, Err(Down::Crowded));
+    assert_eq!(store.claim(deed(1, "client:b"), now).await, Ok(Found::Nothing));
+    server.ask(&["EVAL", fill, "1", &key("all"), "1", &most]);
+    assert_eq!(store.claim(deed(2, "client:a"), now).await, Ok(Found::Nothing), "their time is over");
+    server.ask(&["HSET", &key("weights"), "all", &(64 << 20).to_string()]);
+    let answer = End::Answered(Recorded { bytes: Bytes::from_static(b"{}"), error: None });
+    store.settle([2; 32], answer.clone(), now).await.unwrap();
+    assert_eq!(store.claim(deed(2, "client:a"), now).await, Ok(Found::Ended(End::Unkept)), "no room for its answer");
+    server.ask(&["HSET", &key("weights"), "all", "0"]);
+    assert_eq!(store.claim(deed(3, "client:a"), now).await, Ok(Found::Nothing));
+    store.settle([3; 32], answer.clone(), now).await.unwrap();
+    assert_eq!(store.claim(deed(3, "client:a"), now).await, Ok(Found::Ended(answer)));
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
