@@ -1,9 +1,11 @@
 //! Serving: what `run` and `demo` share.
 
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -80,7 +82,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
     let greeting = plan.greeting.then(|| Greeting {
         key,
         keyless: config.auth.mode == AuthMode::None,
-        journal: journal_dir.clone(),
+        journal: journal_dir.path.clone(),
         development: config.environment == Environment::Development,
     });
     runtime.block_on(async move {
@@ -93,7 +95,7 @@ pub(crate) fn serve(plan: Plan) -> ExitCode {
             config,
             origin,
             source,
-            journal_dir,
+            journal_dir: journal_dir.path.clone(),
             keeper,
             environment: std::env::vars_os().collect(),
             in_process: plan.in_process,
@@ -206,26 +208,40 @@ fn key_of(key: &str) -> StaticKey {
     }
 }
 
-/// The journal's folder: as configured, or a folder of this user's state. Several gateways may run at once, each with a
+/// A journal's folder, and what keeps it from others who look for one while this gateway starts.
+pub(super) struct JournalDir {
+    pub(super) path: PathBuf,
+    /// Held until this process ends.
+    _claim: Option<File>,
+}
+
+/// The journal's folder: as configured, or a folder of this user's state. Several gateways may start at once, each with a
 /// journal of its own, so the first folder is taken that no other holds. Where there is none the fault has been said.
-pub(super) fn journal_dir(config: &Config) -> Result<PathBuf, ExitCode> {
+pub(super) fn journal_dir(config: &Config) -> Result<JournalDir, ExitCode> {
     free_dir(config).map_err(|_| {
         say::err("fault: audit.dir: no folder can be made for the journal; set audit.dir to one that can be written");
         ExitCode::from(say::EX_CONFIG)
     })
 }
 
-fn free_dir(config: &Config) -> std::io::Result<PathBuf> {
+fn free_dir(config: &Config) -> std::io::Result<JournalDir> {
     if let Some(dir) = &config.audit.dir {
-        return Ok(dir.clone());
+        return Ok(JournalDir { path: dir.clone(), _claim: None });
     }
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    let base = state.or_else(home).unwrap_or_else(std::env::temp_dir).join("palisade/audit");
+    free_below(&state.or_else(home).unwrap_or_else(std::env::temp_dir).join("palisade/audit"))
+}
+
+fn free_below(base: &Path) -> std::io::Result<JournalDir> {
+    DirBuilder::new().recursive(true).mode(0o700).create(base)?;
     for number in 1..=JOURNALS {
-        let dir = base.join(number.to_string());
-        if palisade_gateway::journal::is_free(&dir)? {
-            return Ok(dir);
+        // The journal's own lock is taken later: until then this one says that somebody is on the way to it.
+        let claim = base.join(format!("{number}.claim"));
+        let claim = OpenOptions::new().create(true).append(true).mode(0o600).open(claim)?;
+        let path = base.join(number.to_string());
+        if claim.try_lock().is_ok() && palisade_gateway::journal::is_free(&path)? {
+            return Ok(JournalDir { path, _claim: Some(claim) });
         }
     }
     Err(std::io::Error::other("every journal is in use"))
@@ -233,3 +249,20 @@ fn free_dir(config: &Config) -> std::io::Result<PathBuf> {
 
 /// Journals of gateways that run at once without a configured folder.
 const JOURNALS: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::free_below;
+
+    /// G1: whoever looks for a journal's folder while another gateway is on the way to its own finds another one.
+    #[test]
+    fn a_folder_that_was_found_is_taken() {
+        let base = tempfile::tempdir().unwrap();
+        let find = || free_below(&base.path().join("palisade/audit")).unwrap();
+        let (first, second) = (find(), find());
+        assert_ne!(first.path, second.path);
+        let path = first.path.clone();
+        drop(first);
+        assert_eq!(find().path, path);
+    }
+}

@@ -67,7 +67,7 @@ pub(super) fn serve(loaded: Loaded, source: Option<Source>, remote: Option<Remot
         config,
         origin,
         source,
-        journal_dir,
+        journal_dir: journal_dir.path.clone(),
         keeper,
         environment: std::env::vars_os().collect(),
         in_process: Vec::new(),
