@@ -75,8 +75,10 @@ async fn judged(
     // A probe asks for the address it was given, whatever names are served here; it hears one word. Like all that
     // arrives it is counted, for each costs a line in the journal, and nobody may fill a disk with them.
     if let (Route::Health, Some(peer)) = (&route, peer) {
-        let socket = Subject::address(peer.ip());
-        passage.fact("limit", gate.limits.arrive(&socket, passage.now.monotonic_ms))?;
+        // Strangers behind a proxy use up their own places, not those of the proxy's own probe.
+        let client = client_address::client(&gate.identify, Some(peer), headers);
+        let prober = Subject::address(client.map_or(peer.ip(), |client| client.address()));
+        passage.fact("limit", gate.limits.arrive(&prober, passage.now.monotonic_ms))?;
         return passage.fact("route", admin::health(gate, head));
     }
     // The wire. Cheap checks first: what comes by a wrong name or from a wrong page costs nothing below.

@@ -73,13 +73,38 @@ impl Tasks {
 
     /// The id by which a caller knows a task. The same task must have the same id each time, so the nonce is fixed: with this
     /// cipher (RFC 8452) that tells no more than that two ids are equal.
-    fn seal(&self, caller: &Principal, server: &Server, id: &str) -> Option<String> {
-        self.sealer.seal([0; 12], id.as_bytes(), &[caller.id(), "task of one", &server.name])
+    pub(crate) fn seal(&self, caller: &Principal, server: &Server, id: &str) -> Option<String> {
+        self.bound(caller, "task", server, id)
     }
 
-    fn open(&self, caller: &Principal, server: &Server, sealed: &str) -> Option<String> {
-        let plain = self.sealer.open(sealed.as_bytes(), &[caller.id(), "task of one", &server.name])?;
-        String::from_utf8(plain).ok()
+    fn bound(&self, caller: &Principal, word: &str, server: &Server, id: &str) -> Option<String> {
+        self.sealer.seal([0; 12], format!("{} {id}", server.name).as_bytes(), &[caller.id(), word])
+    }
+
+    /// The server that has a task, and its id there. Who shows an id has it, also after a restart.
+    pub(crate) fn open(&self, caller: &Principal, sealed: &str) -> Option<(String, String)> {
+        let plain = self.sealer.open(sealed.as_bytes(), &[caller.id(), "task"])?;
+        let plain = String::from_utf8(plain).ok()?;
+        let (server, id) = plain.split_once(' ')?;
+        self.hand(sealed);
+        Some((server.to_owned(), id.to_owned()))
+    }
+
+    /// The places of a server's message that name a task, and what stands there for this caller.
+    ///
+    /// An answer is the caller's own, and hands the task over. Whatever else a server says it may say to everybody: a task
+    /// that was never handed to the caller stands there under a name that opens nothing.
+    pub(crate) fn shown(&self, caller: &Principal, server: &Server, message: &Bytes) -> Vec<(Range<usize>, String)> {
+        let shown = |(span, id, is_answer): (Range<usize>, String, bool)| {
+            let sealed = self.seal(caller, server, &id)?;
+            if is_answer {
+                self.hand(&sealed);
+            } else if !self.was_handed(&sealed) {
+                return Some((span, quoted(&self.bound(caller, "task of somebody", server, &id)?)));
+            }
+            Some((span, quoted(&sealed)))
+        };
+        named(message).into_iter().filter_map(shown).collect()
     }
 
     /// Remembers that this caller was handed this id.
@@ -108,17 +133,30 @@ fn print(sealed: &str) -> [u8; 16] {
 
 /// Whether a message may name a task: in most that is seen without reading them. A key may be written with escapes.
 fn may_name(message: &Bytes) -> bool {
-    [b"\"taskId\"".as_slice(), b"\\u00"].into_iter().any(|sign| memchr::memmem::find(message, sign).is_some())
+    [b"\"taskId".as_slice(), b"\\u00"].into_iter().any(|sign| memchr::memmem::find(message, sign).is_some())
 }
 
-/// The places of a server's message that name a task, as texts.
-pub(crate) fn places(message: &Bytes) -> Vec<(Range<usize>, String)> {
+/// Where a server's message names a task, the task, and whether it answers what the caller asked.
+fn named(message: &Bytes) -> Vec<(Range<usize>, String, bool)> {
     if !may_name(message) {
         return Vec::new();
     }
-    let found = PLACES.into_iter().filter_map(|path| json::find(message, 0..message.len(), path));
-    let texts = found.filter(|(_, kind)| *kind == Kind::String);
-    texts.filter_map(|(span, _)| Some((span.clone(), json::text_of(message.get(span)?).into_owned()))).collect()
+    let text = |span: &Range<usize>| Some(json::text_of(message.get(span.clone())?).into_owned());
+    let one = |path: &[&str]| {
+        let (span, kind) = json::find(message, 0..message.len(), path)?;
+        let id = text(&span).filter(|_| kind == Kind::String)?;
+        Some((span, id, path.first() == Some(&"result")))
+    };
+    let mut found: Vec<_> = PLACES.into_iter().filter_map(one).collect();
+    // What a subscription acknowledges.
+    if let Some((list, Kind::Array)) = json::find(message, 0..message.len(), &["params", "notifications", "taskIds"])
+        && let Ok(outline) = json::scan(message.get(list.clone()).unwrap_or_default(), judge::BOUNDS)
+    {
+        let items = outline.children(None).filter(|(_, item)| item.kind == Kind::String);
+        let spans = items.map(|(_, item)| list.start + item.value.start..list.start + item.value.end);
+        found.extend(spans.filter_map(|span| Some((span.clone(), text(&span)?, false))));
+    }
+    found
 }
 
 /// What a caller hears who asks about a task that is not there. One whose client has not declared tasks hears of that.
@@ -138,7 +176,9 @@ pub(crate) fn are_named(caller: &Caller<'_>, call: &Call) -> bool {
     !caller.principal.is_anonymous()
         && (message.method().is_some_and(|method| method.target == Target::Task)
             || message.param(&["notifications", "taskIds"]).is_some()
-            || memchr::memmem::find(message.bytes(), RELATED.as_bytes()).is_some())
+            || [b"related-task".as_slice(), b"\\u00"]
+                .into_iter()
+                .any(|sign| memchr::memmem::find(message.bytes(), sign).is_some()))
 }
 
 /// Answers a call that names tasks: it goes its way with the server's ids in their places, judged anew from its first byte.
@@ -150,6 +190,7 @@ pub(crate) async fn call(
     session: Option<&Resumed>,
     call: Call,
 ) -> Result<Reply, Refusal> {
+    passage.called(&call);
     let Call::Message(message) = call else { return Err(Refusal::new(Reason::Internal).because("no message")) };
     let opened = Opening { tasks: &gate.lasting.tasks, caller: &caller.principal, server };
     let (bytes, target) = passage.fact("parse", opened.written(&message))?;
@@ -192,12 +233,15 @@ impl Opening<'_> {
             places.push((span, quoted(&id)));
             target = Some(id);
         }
-        if let Some((span, Kind::Array)) = message.param(&["notifications", "taskIds"]) {
+        if let Some((span, kind)) = message.param(&["notifications", "taskIds"]) {
+            if kind != Kind::Array {
+                let refusal = Refusal::new(Reason::InvalidParams).says("taskIds must be a list");
+                return Err(refusal.at("/params/notifications/taskIds"));
+            }
             let text = bytes.get(span.clone()).unwrap_or_default();
             let outline = json::scan(text, judge::BOUNDS).map_err(|fault| invalid(format_args!("{fault:?}")))?;
-            let ids =
-                outline.children(None).map(|(_, id)| json::text_of(text.get(id.value.clone()).unwrap_or_default()));
-            let theirs: Vec<_> = ids.filter_map(|id| self.tasks.open(self.caller, self.server, &id)).collect();
+            let ids = outline.children(None).map(|(_, id)| text.get(id.value.clone()).unwrap_or_default());
+            let theirs: Vec<_> = ids.filter_map(|id| self.open(&json::text_of(id))).collect();
             places.push((span, serde_json::Value::from(theirs).to_string()));
         }
         Ok((replace(bytes, places), target))
@@ -205,7 +249,12 @@ impl Opening<'_> {
 
     fn opened(&self, bytes: &Bytes, span: Range<usize>) -> Option<(Range<usize>, String)> {
         let sealed = json::text_of(bytes.get(span.clone())?);
-        Some((span, self.tasks.open(self.caller, self.server, &sealed)?))
+        Some((span, self.open(&sealed)?))
+    }
+
+    fn open(&self, sealed: &str) -> Option<String> {
+        let (server, id) = self.tasks.open(self.caller, sealed)?;
+        (server == *self.server.name).then_some(id)
     }
 }
 
@@ -252,12 +301,7 @@ impl Sealing {
         if !may_name(bytes) || asks_about_theirs(bytes) {
             return Ok(bytes.clone());
         }
-        let mut sealed = Vec::new();
-        for (span, id) in places(bytes) {
-            let id = self.id(&id)?;
-            self.lasting.tasks.hand(&id);
-            sealed.push((span, quoted(&id)));
-        }
+        let mut sealed = self.lasting.tasks.shown(&self.caller, &self.server, bytes);
         if let Some((span, Kind::Array)) = json::find(bytes, 0..bytes.len(), &["result", "tasks"]) {
             let list = self.list(bytes.get(span.clone()).unwrap_or_default())?;
             sealed.push((span, list));
@@ -312,7 +356,7 @@ impl Events for Passing {
 mod tests {
     use bytes::Bytes;
 
-    use super::{HANDED, Tasks, may_name, places};
+    use super::{HANDED, Tasks, may_name, named};
 
     /// L5, R21: what is remembered for lists is bounded, and the newest stay.
     #[test]
@@ -335,12 +379,14 @@ mod tests {
     fn names_are_seen_in_every_spelling() {
         let seen = |text: &'static str| {
             let message = Bytes::from_static(text.as_bytes());
-            (may_name(&message), places(&message).into_iter().map(|(_, id)| id).collect::<Vec<_>>())
+            (may_name(&message), named(&message).into_iter().map(|(_, id, _)| id).collect::<Vec<_>>())
         };
         assert_eq!(seen(r#"{"result":{"taskId":"a"}}"#), (true, vec!["a".to_owned()]));
         assert_eq!(seen(r#"{"result":{"task":{"task\u0049d":"\u0061"}}}"#), (true, vec!["a".to_owned()]));
         assert_eq!(seen(r#"{"result":{"content":[{"taskId":"a"}]}}"#), (true, vec![]));
         assert_eq!(seen(r#"{"result":{"taskId":7}}"#), (true, vec![]));
+        let acknowledged = r#"{"params":{"notifications":{"taskIds":["a",7,"b"]}}}"#;
+        assert_eq!(seen(acknowledged), (true, vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(seen(r#"{"result":{"text":"task"}}"#), (false, vec![]));
     }
 }

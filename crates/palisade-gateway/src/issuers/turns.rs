@@ -37,7 +37,7 @@ struct Line<'t, A: Hash + Eq + Copy> {
 /// The longest that a question waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Questions of one asker, those that are asked among them.
-const LINE: usize = 64;
+const LINE: usize = 1024;
 /// Askers at one time.
 const ASKERS: usize = 1024;
 

@@ -55,7 +55,9 @@ impl Penalties {
             let passed = now_ms.saturating_sub(before & TIME);
             ((before >> TIME_BITS).saturating_sub(passed / FORGIVEN_MS) + ONE).min(MOST)
         };
-        let before = place.fetch_update(Relaxed, Relaxed, |before| Some(owes(before) << TIME_BITS | now_ms));
+        // Whoever came long ago and is refused late must not set the time back: what is owed would be forgiven.
+        let after = |before: u64| Some(owes(before) << TIME_BITS | now_ms.max(before & TIME));
+        let before = place.fetch_update(Relaxed, Relaxed, after);
         let over = (owes(before.unwrap_or_default()) / ONE).saturating_sub(FREE);
         let Some(doublings) = over.checked_sub(1).and_then(|over| u32::try_from(over).ok()) else {
             return Duration::ZERO;
@@ -97,6 +99,19 @@ mod tests {
         }
         assert_eq!(guess(1_000_000 + 90_000), 100, "of 20 that are owed, 15 were forgiven in 90 s");
         assert_eq!(guess(1_000_000 + 300_000), 0);
+    }
+
+    /// P-A11: who came long ago and is refused late, with a body held back, brings nobody forgiveness.
+    #[test]
+    fn a_late_refusal_forgives_nothing() {
+        let penalties = Penalties::new([7; 16]);
+        let wrong = |now_ms| penalties.wrong(address("192.0.2.1"), LONGEST, now_ms);
+        for _ in 0..9 {
+            wrong(1_000_000);
+        }
+        let before = wrong(1_000_000);
+        wrong(900_000);
+        assert!(wrong(1_000_000) > before, "{before:?}");
     }
 
     /// P-A11: ten wrong credentials in a minute, for ever, stay without a penalty.

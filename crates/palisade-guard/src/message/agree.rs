@@ -158,7 +158,7 @@ fn targets(config: &Config, envelope: &Envelope, method: &Method) -> Result<Targ
         },
         Target::Name => named(&["name"], "/params/name", 256),
         Target::Uri => named(&["uri"], "/params/uri", 8192),
-        Target::Task => named(&["taskId"], "/params/taskId", 512),
+        Target::Task => named(&["taskId"], "/params/taskId", 1024),
         Target::Reference => match text(envelope, &["ref", "type"]).as_deref() {
             Some("ref/prompt") => named(&["ref", "name"], "/params/ref/name", 256),
             Some("ref/resource") => named(&["ref", "uri"], "/params/ref/uri", 8192),

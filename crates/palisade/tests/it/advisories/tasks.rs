@@ -115,6 +115,13 @@ fn ghsa_hvrp_rf83_w775_in_the_tasks_extension() {
         let refused = modern(&gate, key, "tasks/get", name, json!({"taskId": id})).json();
         assert_eq!(refused["error"]["code"], -32602, "{refused}");
     }
+    let listen =
+        |key, ids: Value| modern(&gate, key, "subscriptions/listen", "", json!({"notifications": {"taskIds": ids}}));
+    let acknowledged = listen(KEY, json!([id, "of alice"])).json();
+    assert_eq!(acknowledged["result"]["heard"]["notifications"]["taskIds"], json!(["of alice"]), "{acknowledged}");
+    for ids in [json!({"of alice": true}), json!("of alice")] {
+        assert_eq!(listen(OTHER, ids).json()["error"]["code"], -32602);
+    }
     let differs = modern(&gate, KEY, "tasks/get", "of alice", json!({"taskId": id}));
     assert_eq!(differs.json()["error"]["code"], -32020, "the header is judged as it came: {}", differs.text());
 }
@@ -128,6 +135,22 @@ fn ids_of_tasks_last_and_are_told_in_streams() {
     let id = made(&gate, KEY, "alice");
     let told = legacy(&gate, KEY, "tools/call", &json!({"name": "listen", "arguments": {}})).text();
     assert!(told.contains(&id) && told.contains("the client's own") && !told.contains("of alice"), "{told}");
+    // What a server says to everybody hands nothing over: the id that bob hears opens nothing.
+    let heard = legacy(&gate, OTHER, "tools/call", &json!({"name": "listen", "arguments": {}})).text();
+    let data = heard.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let other = serde_json::from_str::<Value>(data).unwrap()["params"]["taskId"].as_str().unwrap().to_owned();
+    assert!(other != id && other != "of alice", "{heard}");
+    for method in ["tasks/get", "tasks/cancel"] {
+        assert_eq!(legacy(&gate, OTHER, method, &json!({"taskId": other})).json()["error"]["code"], -32602);
+    }
+    assert_eq!(legacy(&gate, OTHER, "tasks/list", &json!({})).json()["result"]["tasks"], json!([]));
+
+    // Beside what a message is about a task may be named too, in any spelling.
+    let beside = format!(r#"{{"name":"x","_meta":{{"io.modelcontextprotocol\/related-task":{{"taskId":"{id}"}}}}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{beside}}}"#);
+    let got = gate.post(&[("MCP-Protocol-Version", "2025-11-25")], body.as_bytes()).json();
+    assert_eq!(got["result"]["heard"]["_meta"][RELATED]["taskId"], "of alice", "{got}");
+
     gate.stop();
     let dir = std::mem::replace(&mut gate.dir, tempfile::tempdir().unwrap());
     let mut line = palisade();
