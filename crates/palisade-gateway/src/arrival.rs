@@ -5,9 +5,10 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, Method, request};
 use hyper::body::Incoming;
 use palisade_guard::message::{self, Body as Messages, Call, Form, Message, Revision, headers};
@@ -96,6 +97,21 @@ pub(crate) async fn messages(
     must_be_json(headers)?;
     let bytes = read(gate, body, headers, (gate.body_bytes, BODY)).await?;
     Ok((bytes.len(), message::read(&gate.message, bytes)))
+}
+
+/// A body that nobody reads, up to here, is let come.
+const UNREAD: usize = 64 * 1024;
+/// For so long.
+const UNREAD_FOR: Duration = Duration::from_millis(500);
+
+/// Lets a small body come before its request is refused unread. Many clients send it behind the head, and hyper closes a
+/// connection on which one is still on its way: whoever kept the connection would lose the next request.
+pub(crate) async fn let_come(body: Content, headers: &HeaderMap) {
+    if let Content::Wire(body) = body
+        && !headers.contains_key(EXPECT)
+    {
+        drop(time::within(UNREAD_FOR, pin!(collect(body, UNREAD))).await);
+    }
 }
 
 /// The body of a request to the administration, within a limit of its own; it may be missing.

@@ -108,6 +108,7 @@ async fn judged(
         Err(refusal) => {
             // Only calls that do not authenticate wait, or use up the address's window; guessing costs the guesser.
             Box::pin(caller::penalty(gate, client.address(), &presented, &refusal)).await;
+            Box::pin(arrival::let_come(body, headers)).await;
             passage.fact("limit", over)?;
             let counted = gate.limits.unauthenticated(&address, passage.now.monotonic_ms);
             passage.admission = Some(passage.fact("limit", counted)?);
